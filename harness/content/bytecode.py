@@ -1,0 +1,34 @@
+"""Bytecode of a tree, as a tree of its own, written by the interpreter that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.content.interpreter import SHIPPED, Interpreter
+from harness.content.tree import nodes
+from harness.core.errors import BuildFailed
+
+
+def sources(root: Path) -> list[str]:
+    """Return the Python sources of the tree at *root*, sorted."""
+    return sorted(
+        node.path for node in nodes(root) if node.kind == "file" and node.path.endswith(".py")
+    )
+
+
+def compile_tree(
+    interpreter: Interpreter,
+    root: Path,
+    out: Path,
+    *,
+    order: Callable[[list[str]], list[str]] = sorted,
+) -> None:
+    """Write the bytecode of the tree at *root* below *out*; the same bytes for every *order*."""
+    names = order(sources(root))
+    finished = interpreter.run(
+        ["-I", "-S", "-X", "utf8", str(SHIPPED), "compile", str(root), str(out)],
+        stdin="".join(f"{name}\n" for name in names).encode(),
+    )
+    if finished.code:
+        raise BuildFailed(f"bytecode could not be written: {finished.tail}")

@@ -1,0 +1,297 @@
+"""From a lock to an environment image: a pure function, every part of it kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from harness.content import bytecode, deb, wheel
+from harness.content.interpreter import Interpreter
+from harness.content.tree import RULES, merge, nodes, plant
+from harness.core import canonical
+from harness.core.digest import Digest, of_hex
+from harness.core.errors import BuildFailed
+from harness.image import base, tar
+from harness.image.image import ARCHITECTURES, Image, Layer, Settings, from_body
+from harness.image.partition import partition
+from harness.lock.lock import LAYOUT, Deb, Lock
+from harness.world import files, process
+from harness.world.store import Store
+
+LEVEL = 6
+ENV = (
+    ("PATH", "/usr/local/bin:/usr/bin"),
+    ("LANG", "C.UTF-8"),
+    ("HOME", "/tmp"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+    ("PYTHONHASHSEED", "0"),
+    ("OMP_NUM_THREADS", "1"),
+    ("OPENBLAS_NUM_THREADS", "1"),
+    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+)
+"""One thread for BLAS and OpenMP: with more, sums differ in their last bits from run to run."""
+
+T = TypeVar("T")
+Progress = Callable[[str], None]
+Order = Callable[[list[str]], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """An environment image, its root file system on disk, and the interpreter in it."""
+
+    image: Image
+    root: Path
+    interpreter: Interpreter
+    rebuilt: int
+
+
+def key(*parts: object) -> str:
+    """Return the store's key for what is a function of *parts*."""
+    return canonical.digest(list(parts)).removeprefix("sha256:")[:24]
+
+
+def interpreter(debs: tuple[Deb, ...], python: str, store: Store) -> Interpreter:
+    """Return the interpreter that *debs* install, unpacked but without bytecode.
+
+    The blobs of *debs* must be in the store.
+    """
+    trees = {deb.name: _deb_tree(str(store.root), deb.name, deb.digest) for deb in debs}
+    return Interpreter(_os_root(store, trees, python), python)
+
+
+def environment(
+    lock: Lock,
+    store: Store,
+    *,
+    workers: int = 0,
+    progress: Progress = lambda _: None,
+    order: Order = sorted,
+) -> Built:
+    """Build the environment image of *lock*, whose blobs must be in the store.
+
+    The same lock gives the same bytes; *workers* and *order* (of compilation) can't be seen in
+    them. Raises PackageRefused, PackageConflict and BuildFailed.
+    """
+    known = store.recall("environment", _identity(lock))
+    if known is not None:
+        built = _reopen(lock, store, from_body(known))
+        if built is not None:
+            return built
+    with files.locked(store.root / "locks" / f"environment-{_identity(lock)}"):
+        with process.pool(workers or os.cpu_count() or 1) as pool:
+            return _build(lock, store, pool, progress, order)
+
+
+def _identity(lock: Lock) -> str:
+    return key("environment", lock.reference, lock.digest, RULES, LAYOUT, LEVEL, ENV)
+
+
+def _reopen(lock: Lock, store: Store, image: Image) -> Built | None:
+    root = store.root / "t" / f"root-{image.config.removeprefix('sha256:')[:24]}"
+    os_root = store.root / "t" / _os_key(lock, store)
+    if not (root.is_dir() and os_root.is_dir() and all(store.has(x.digest) for x in image.layers)):
+        return None
+    return Built(image=image, root=root, interpreter=Interpreter(os_root, lock.python), rebuilt=0)
+
+
+def _os_key(lock: Lock, store: Store) -> str:
+    trees = {deb.name: key("deb", deb.digest, RULES) for deb in lock.debs}
+    return key("os", sorted(trees.items()), lock.python, LAYOUT)
+
+
+def _build(
+    lock: Lock, store: Store, pool: ProcessPoolExecutor, progress: Progress, order: Order
+) -> Built:
+    where = str(store.root)
+    progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels")
+    wheels = {
+        w.name: pool.submit(_wheel_tree, where, w.name, w.digest, w.filename, lock.python)
+        for w in sorted(lock.packages, key=lambda w: -store.path(w.digest).stat().st_size)
+    }
+    debs = {
+        d.name: pool.submit(_deb_tree, where, d.name, d.digest)
+        for d in sorted(lock.debs, key=lambda d: -store.path(d.digest).stat().st_size)
+    }
+    os_trees = _all(debs)
+    os_root = _os_root(store, os_trees, lock.python)
+    shipped = Interpreter(os_root, lock.python)
+    identity = key(sorted(d.digest for d in lock.debs if "python" in d.name))
+    wheel_trees = _all(wheels)
+
+    progress("compiling bytecode")
+    sizes = {name: _size(store, tree) for name, tree in (os_trees | wheel_trees).items()}
+    compiled = _all(
+        {
+            name: pool.submit(_bytecode_tree, where, tree, shipped, identity, order)
+            for name, tree in sorted(
+                (os_trees | wheel_trees).items(), key=lambda item: -sizes[item[0]]
+            )
+        }
+    )
+
+    progress("packing layers")
+    base_tree = key("base", sorted(os_trees.items()), lock.python, LAYOUT)
+    groups = {"base": (base_tree,)}
+    for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
+        chosen = {name: sizes[name] for name in trees}
+        for title, names in partition(chosen, prefix=prefix, buckets=buckets).items():
+            both = [tree for name in names for tree in (trees[name], compiled[name])]
+            groups[title] = tuple(tree for tree in both if _size(store, tree))
+    layers, rebuilt = pack(groups, store, pool, shipped)
+    image = Image(
+        architecture=ARCHITECTURES[lock.architecture],
+        settings=Settings(
+            env=ENV,
+            command=(f"/usr/bin/python{lock.python}",),
+            labels=(
+                ("harness.environment", lock.reference),
+                ("harness.layout", str(LAYOUT)),
+                ("harness.lock", lock.digest),
+            ),
+        ),
+        layers=layers,
+    )
+    root = store.tree(
+        f"root-{image.config.removeprefix('sha256:')[:24]}",
+        lambda folder: plant(
+            merge({tree: store.root / "t" / tree for layer in layers for tree in layer.trees}),
+            folder,
+        ),
+    )
+    publish(image, store)
+    store.remember("environment", _identity(lock), image.body())
+    return Built(image=image, root=root, interpreter=shipped, rebuilt=rebuilt)
+
+
+def pack(
+    groups: Mapping[str, tuple[str, ...]],
+    store: Store,
+    pool: ProcessPoolExecutor | None,
+    shipped: Interpreter,
+) -> tuple[tuple[Layer, ...], int]:
+    """Return a layer for each titled group of trees, and how many were not in the store yet."""
+    zlib = _zlib(shipped.root)
+    keys = {title: key("layer", trees, RULES, LEVEL, zlib) for title, trees in groups.items()}
+    known = {title: store.recall("layer", keys[title]) for title in groups}
+    missing = [
+        title for title, body in known.items() if body is None or not store.has(body["digest"])
+    ]
+    where = str(store.root)
+    tasks: dict[str, Future[dict[str, object]]] = {}
+    for title in missing:
+        if pool is None:
+            known[title] = _layer(where, groups[title], shipped)
+        else:
+            tasks[title] = pool.submit(_layer, where, groups[title], shipped)
+    known |= _all(tasks)
+    for title in missing:
+        store.remember("layer", keys[title], known[title])
+    return (
+        tuple(Layer(title=t, trees=groups[t], **known[t]) for t in groups),
+        len(missing),
+    )
+
+
+def publish(image: Image, store: Store) -> None:
+    """Put config and manifest among the blobs, and the image where its digest finds it."""
+    store.add(image.config_bytes)
+    store.add(image.manifest_bytes)
+    store.remember("image", image.digest.removeprefix("sha256:"), image.body())
+
+
+def _all(tasks: Mapping[str, Future[T]]) -> dict[str, T]:
+    return {name: task.result() for name, task in tasks.items()}
+
+
+def _os_root(store: Store, trees: Mapping[str, str], python: str) -> Path:
+    folder = store.root / "t"
+    generated = store.tree(
+        key("base", sorted(trees.items()), python, LAYOUT),
+        lambda root: base.generate(root, [folder / tree for tree in trees.values()], python),
+    )
+    roots = {name: folder / tree for name, tree in trees.items()} | {"the base": generated}
+    return store.tree(
+        key("os", sorted(trees.items()), python, LAYOUT), lambda root: plant(merge(roots), root)
+    )
+
+
+def _size(store: Store, tree: str) -> int:
+    def measure() -> int:
+        return sum(node.size for node in nodes(store.root / "t" / tree) if node.kind == "file")
+
+    return int(store.record("size", tree, measure))
+
+
+# What runs in the pool's processes: module-level functions of strings, since those are what
+# another process can be told.
+
+
+def _deb_tree(where: str, name: str, digest: Digest) -> str:
+    store = Store(Path(where))
+    tree = key("deb", digest, RULES)
+    store.tree(tree, lambda root: deb.unpack(store.path(digest), name, root))
+    return tree
+
+
+def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: str) -> str:
+    store = Store(Path(where))
+    tree = key("wheel", digest, python, RULES)
+    store.tree(tree, lambda root: wheel.unpack(store.path(digest), name, python, root))
+    return tree
+
+
+def _bytecode_tree(where: str, tree: str, shipped: Interpreter, identity: str, order: Order) -> str:
+    store = Store(Path(where))
+    compiled = key("bytecode", tree, identity, RULES)
+    source = store.root / "t" / tree
+    store.tree(
+        compiled,
+        lambda root: bytecode.compile_tree(shipped, source, root, order=order),
+    )
+    return compiled
+
+
+def _layer(where: str, trees: tuple[str, ...], shipped: Interpreter) -> dict[str, object]:
+    store = Store(Path(where))
+    merged = merge({tree: store.root / "t" / tree for tree in trees})
+    hasher = hashlib.sha256()
+    unpacked = 0
+    with store.scratch() as folder:
+        packed = folder / "layer"
+        with packed.open("wb") as out:
+            deflater = shipped.deflater(LEVEL, out.fileno())
+            assert deflater.stdin is not None
+            with deflater.stdin as pipe:
+                for chunk in tar.stream(merged):
+                    hasher.update(chunk)
+                    unpacked += len(chunk)
+                    pipe.write(chunk)
+            if deflater.wait():
+                raise BuildFailed("the compressor of the image's own interpreter failed")
+            out.flush()
+            os.fsync(out.fileno())
+        digest = files.digest_of(packed)
+        size = packed.stat().st_size
+        target = store.path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(packed, 0o644)
+        os.replace(packed, target)
+    return {
+        "diff_id": of_hex(hasher.hexdigest()),
+        "digest": digest,
+        "size": size,
+        "unpacked": unpacked,
+    }
+
+
+def _zlib(root: Path) -> str:
+    """Name the compressor: the zlib in *root*, by its bytes."""
+    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1*"))))
+    return files.digest_of(library)

@@ -1,0 +1,98 @@
+"""An image on disk for others: an OCI image layout, as a folder or as one archive.
+
+OCI image specification 1.1, ``image-layout.md``. The archive also holds the ``manifest.json`` of
+``docker save``, so that Docker 20.10 loads it too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from harness.content.tree import MOMENT
+from harness.core import canonical
+from harness.core.digest import Digest, hexadecimal
+from harness.image.image import MANIFEST, Image
+from harness.world import files
+from harness.world.store import Store
+
+
+def documents(image: Image, reference: str) -> dict[str, bytes]:
+    """Return the layout's small files by name; *reference* is ``name:tag``."""
+    index = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {
+                "mediaType": MANIFEST,
+                "digest": image.digest,
+                "size": len(image.manifest_bytes),
+                "platform": {"architecture": image.architecture, "os": "linux"},
+                "annotations": {
+                    "io.containerd.image.name": reference,
+                    "org.opencontainers.image.ref.name": reference.rpartition(":")[2],
+                },
+            }
+        ],
+    }
+    docker = [
+        {
+            "Config": _blob(image.config),
+            "RepoTags": [reference],
+            "Layers": [_blob(layer.digest) for layer in image.layers],
+        }
+    ]
+    return {
+        "oci-layout": canonical.dumps({"imageLayoutVersion": "1.0.0"}),
+        "index.json": canonical.dumps(index),
+        "manifest.json": canonical.dumps(docker),
+    }
+
+
+def folder(image: Image, store: Store, target: Path, *, reference: str) -> None:
+    """Write the layout below *target*: blobs first, the index last, so a cut run is no image."""
+    blobs = target / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    for digest in _digests(image):
+        place = blobs / hexadecimal(digest)
+        if not place.exists():
+            temporary = place.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(store.path(digest), temporary)
+            os.replace(temporary, place)
+    for name, data in documents(image, reference).items():
+        files.write_atomic(target / name, data)
+
+
+def archive(image: Image, store: Store, target: Path, *, reference: str) -> None:
+    """Write the layout as one tar, the same bytes every time."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
+            for digest in _digests(image):
+                header = _header(_blob(digest), store.path(digest).stat().st_size)
+                with store.path(digest).open("rb") as blob:
+                    tar.addfile(header, blob)
+            for name, data in sorted(documents(image, reference).items()):
+                tar.addfile(_header(name, len(data)), io.BytesIO(data))
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _header(name: str, size: int) -> tarfile.TarInfo:
+    header = tarfile.TarInfo(name)
+    header.size = size
+    header.mtime = MOMENT
+    header.mode = 0o644
+    return header
+
+
+def _digests(image: Image) -> list[Digest]:
+    return sorted({image.config, image.digest, *(layer.digest for layer in image.layers)})
+
+
+def _blob(digest: Digest) -> str:
+    return f"blobs/sha256/{hexadecimal(digest)}"

@@ -1,0 +1,171 @@
+"""A model image: an environment image, and on top our runtime, the model's code, its settings
+and the trained artifact, each a layer of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness.runtime
+from harness.content.interpreter import Interpreter
+from harness.content.tree import Writer, merge, plant
+from harness.core import canonical
+from harness.core.digest import Digest
+from harness.core.errors import BuildFailed
+from harness.image import build
+from harness.image.image import Image, Settings, from_body
+from harness.world import files
+from harness.world.store import Store
+
+HOMES = {
+    "runtime": "opt/harness",
+    "settings": "opt/model",
+    "code": "app",
+    "artifact": "artifact",
+}
+"""The layers of a model, and where each lies in the image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runnable:
+    """An image laid out on disk: a root, and folders that lie over it (source, target)."""
+
+    root: Path
+    overlays: tuple[tuple[Path, str], ...] = ()
+    python: str
+
+    @property
+    def program(self) -> str:
+        """The interpreter's path inside."""
+        return f"/usr/bin/python{self.python}"
+
+
+def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
+    """Keep files as a tree below the home of *layer*; the tree's key follows from the content."""
+    home = HOMES[layer]
+    listed = [
+        (path, os.access(source, os.X_OK), files.digest_of(source))
+        for path, source in sorted(found.items())
+    ]
+    name = build.key("files", home, listed, build.LAYOUT)
+
+    def fill(root: Path) -> None:
+        writer = Writer(root, layer)
+        writer.folder(home)
+        for path, executable, _ in listed:
+            writer.file(f"{home}/{path}", found[path].read_bytes(), executable=executable)
+
+    store.tree(name, fill)
+    return name
+
+
+def runtime_tree(store: Store) -> str:
+    """Keep our runtime's files; they are the only code of ours in a user's image."""
+    folder = Path(harness.runtime.__file__).parent
+    found = {path.name: path for path in folder.glob("*.py") if path.name != "__init__.py"}
+    return tree("runtime", found, store)
+
+
+def settings_tree(settings: Mapping[str, Any], store: Store) -> str:
+    """Keep ``model.json``, by which the runtime knows what to load and what is promised."""
+    with store.scratch() as folder:
+        (folder / "model.json").write_bytes(canonical.dumps(settings))
+        return tree("settings", {"model.json": folder / "model.json"}, store)
+
+
+def below(folder: Path) -> dict[str, Path]:
+    """Return every file below *folder*, by its relative path."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def assemble(
+    environment: build.Built,
+    trees: Mapping[str, str],
+    store: Store,
+    *,
+    name: str,
+    pool: ProcessPoolExecutor | None = None,
+) -> Image:
+    """Return the model image of *trees* (layer name → tree) on *environment*, kept in the store."""
+    groups = {layer: (trees[layer],) for layer in HOMES}
+    layers, _ = build.pack(groups, store, pool, environment.interpreter)
+    base = environment.image
+    image = Image(
+        architecture=base.architecture,
+        settings=Settings(
+            env=base.settings.env,
+            command=(
+                f"/usr/bin/python{environment.interpreter.python}",
+                "/opt/harness/serve.py",
+                "--host",
+                "0.0.0.0",
+                "--port",
+                "8080",
+            ),
+            folder="/app",
+            labels=(
+                *base.settings.labels,
+                ("harness.model", name),
+                ("harness.environment.config", base.config),
+                ("harness.python", environment.interpreter.python),
+            ),
+        ),
+        layers=(*base.layers, *layers),
+    )
+    build.publish(image, store)
+    return image
+
+
+def find(digest: Digest, store: Store) -> Image | None:
+    """Return the image of a manifest digest, if the store has its every part."""
+    body = store.recall("image", digest.removeprefix("sha256:"))
+    if body is None:
+        return None
+    image = from_body(body)
+    here = all((store.root / "t" / key).is_dir() for layer in image.layers for key in layer.trees)
+    return image if here else None
+
+
+def runnable(image: Image, store: Store) -> Runnable:
+    """Return *image* laid out on disk; its environment's root is shared by all its models."""
+    labels = dict(image.settings.labels)
+    config = labels.get("harness.environment.config")
+    if config is None:
+        raise BuildFailed(f"{image.digest} is not a model's image")
+    own = {layer.title: layer for layer in image.layers if layer.title in HOMES}
+    below_model = [layer for layer in image.layers if layer.title not in HOMES]
+    root = store.tree(
+        f"root-{config.removeprefix('sha256:')[:24]}",
+        lambda folder: plant(
+            merge({key: store.root / "t" / key for x in below_model for key in x.trees}), folder
+        ),
+    )
+    return Runnable(
+        root=root,
+        python=labels["harness.python"],
+        overlays=tuple(
+            (store.root / "t" / layer.trees[0] / HOMES[title], f"/{HOMES[title]}")
+            for title, layer in own.items()
+        ),
+    )
+
+
+def partial(environment: build.Built, trees: Mapping[str, str], store: Store) -> Runnable:
+    """Return *environment* with only some of a model's layers over it, for training and reading."""
+    interpreter: Interpreter = environment.interpreter
+    return Runnable(
+        root=environment.root,
+        python=interpreter.python,
+        overlays=tuple(
+            (store.root / "t" / key / HOMES[layer], f"/{HOMES[layer]}")
+            for layer, key in trees.items()
+        ),
+    )

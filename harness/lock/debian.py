@@ -1,0 +1,193 @@
+"""A door to a Debian archive: its signed index, and the packages that it names.
+
+``InRelease`` is clear-signed (RFC 9580 §7); its signature is checked against a keyring with
+pysequoia, then it vouches for ``Packages.xz`` by SHA-256. Format: the Debian repository format.
+"""
+
+from __future__ import annotations
+
+import lzma
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from harness.core.digest import Digest, of_bytes, of_hex
+from harness.core.errors import LockedFileGone, ResolutionFailed, SignatureInvalid, ToolMissing
+from harness.lock import deb_index, deb_resolve
+from harness.lock.lock import Deb
+from harness.world import http
+from harness.world.http import NotFound
+from harness.world.sources import Debian
+from harness.world.store import Store
+
+COMPONENT = "main"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """A suite's verified release: its date, and what it vouches for by path."""
+
+    suite: str
+    date: datetime
+    files: dict[str, Digest]
+    by_hash: bool
+
+
+def architecture() -> str:
+    """Return Debian's name for this machine's architecture; raises ToolMissing for others."""
+    match platform.machine():
+        case "x86_64" | "AMD64" | "amd64":
+            return "amd64"
+        case "aarch64" | "arm64":
+            return "arm64"
+        case other:
+            raise ToolMissing(
+                f"no environment can be locked on {other}", hint="use an amd64 or arm64 machine"
+            )
+
+
+def resolve(
+    wanted: Iterable[str], *, suite: str, source: Debian, store: Store, now: datetime
+) -> tuple[tuple[Deb, ...], datetime]:
+    """Return the closure of *wanted* in *suite*, sorted by name, and the index's date.
+
+    Raises SignatureInvalid, NetworkUnavailable, ResolutionFailed, ToolMissing.
+    """
+    release = read_release(suite, source=source, now=now)
+    index = _packages(release, source=source, store=store)
+    chosen = deb_resolve.resolve(index, wanted)
+    debs = tuple(
+        Deb(
+            name=package.name,
+            version=package.version,
+            architecture=package.architecture,
+            filename=package.filename,
+            digest=package.digest,
+            size=package.size,
+        )
+        for package in chosen
+    )
+    return debs, release.date
+
+
+def read_release(suite: str, *, source: Debian, now: datetime) -> Release:
+    """Return the verified release of *suite* at *source*."""
+    where = f"{source.mirror}/dists/{suite}/InRelease"
+    try:
+        signed = http.get(where, using=source.connection)
+    except NotFound as missing:
+        raise ResolutionFailed(
+            f"the Debian source has no suite {suite}",
+            hint="mend base in environment.toml, or the source: harness doctor",
+        ) from missing
+    return parse_release(verified(signed, source.keyring), suite=suite, now=now)
+
+
+def verified(signed: bytes, keyring: Path) -> str:
+    """Return what was signed, taken from inside the signature.
+
+    Raises SignatureInvalid unless a certificate of *keyring* signed exactly that, ToolMissing
+    where pysequoia is not installed.
+    """
+    try:
+        import pysequoia
+    except ImportError as missing:
+        raise ToolMissing(
+            "checking the signature of a Debian index needs pysequoia",
+            hint="pip install 'model-harness[debian]'",
+        ) from missing
+    try:
+        certificates = pysequoia.Cert.split_file(str(keyring))
+    except Exception as broken:  # pysequoia raises bare Exception
+        raise SignatureInvalid(
+            f"the keyring {keyring} can't be read: {broken}",
+            hint="set debian_keyring under [sources] in the user's configuration",
+        ) from broken
+    try:
+        answer = pysequoia.verify(bytes=signed, store=lambda _: certificates)
+    except Exception as refused:
+        raise SignatureInvalid(
+            f"the index's signature doesn't hold against {keyring.name}: {refused}",
+            hint="the source may be tampered with, or its keys are newer than the keyring",
+        ) from refused
+    if not answer.valid_sigs or answer.bytes is None:
+        raise SignatureInvalid(
+            "the index is not signed", hint="use another Debian source: harness doctor"
+        )
+    return answer.bytes.decode()
+
+
+def parse_release(text: str, *, suite: str, now: datetime) -> Release:
+    """Return the release that verified *text* describes.
+
+    Raises SignatureInvalid when it speaks of another suite or is no longer valid: both are ways
+    to pass off an old or a wrong index under a good signature.
+    """
+    fields = deb_index.control(text)
+    if suite not in (fields.get("codename"), fields.get("suite")):
+        raise SignatureInvalid(
+            f"the index signed as {fields.get('codename')} was served for {suite}",
+            hint="use another Debian source: harness doctor",
+        )
+    if (until := fields.get("valid-until")) and _moment(until) < now:
+        raise SignatureInvalid(
+            f"the index of {suite} was valid until {until}",
+            hint="use a source that is kept up to date, and check this machine's clock",
+        )
+    files: dict[str, Digest] = {}
+    for line in fields.get("sha256", "").splitlines():
+        if len(parts := line.split()) == 3:
+            files[parts[2]] = of_hex(parts[0])
+    return Release(
+        suite=suite,
+        date=_moment(fields["date"]),
+        files=files,
+        by_hash=fields.get("acquire-by-hash") == "yes",
+    )
+
+
+def download(deb: Deb, *, source: Debian, store: Store) -> None:
+    """Put *deb* into *store*; raises LockedFileGone, HashMismatch, NetworkUnavailable."""
+    if store.has(deb.digest):
+        return
+    try:
+        chunks = http.stream(f"{source.mirror}/{deb.filename}", using=source.connection)
+        store.add_stream(chunks, expected=deb.digest, name=Path(deb.filename).name)
+    except NotFound as missing:
+        raise LockedFileGone(
+            f"{deb.name} {deb.version} has left the archive: {deb.filename}",
+            hint="lock again (harness lock NAME --upgrade) as a new version, "
+            "or copy the file's blob from a machine that has it",
+        ) from missing
+
+
+def _packages(release: Release, *, source: Debian, store: Store) -> deb_index.Index:
+    """Return the suite's index, from *store* when its digest is known there."""
+    name = f"{COMPONENT}/binary-{architecture()}/Packages.xz"
+    digest = release.files.get(name)
+    if digest is None:
+        raise ResolutionFailed(
+            f"{release.suite} has no packages for {architecture()}",
+            hint="lock on another machine, or choose another suite",
+        )
+    if not store.has(digest):
+        folder = f"{source.mirror}/dists/{release.suite}"
+        path = name
+        if release.by_hash:
+            path = f"{Path(name).parent}/by-hash/SHA256/{digest.partition(':')[2]}"
+        data = http.get(f"{folder}/{path}", using=source.connection)
+        if of_bytes(data) != digest:
+            raise SignatureInvalid(
+                f"{name} of {release.suite} is not the file that the signed index names",
+                hint="the source is being updated or was tampered with; try again later",
+            )
+        store.add(data)
+    return deb_index.parse(lzma.decompress(store.read(digest)).decode())
+
+
+def _moment(text: str) -> datetime:
+    moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

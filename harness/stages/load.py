@@ -1,0 +1,127 @@
+"""Jobs in an image: the reader, the trainer, the probe. The same for every engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.contract.batch import Batch
+from harness.contract.probe import FrameModel
+from harness.core.errors import DataInvalid, JobFailed
+from harness.engine.engine import Engine, Job, Mount
+from harness.image.model import Runnable
+from harness.runtime import frame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a job may take: *seconds* of time and *memory* bytes of summed resident memory."""
+
+    seconds: float = 3600.0
+    memory: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """The memory limit; three quarters of the machine's where none is given."""
+        if self.memory:
+            return self.memory
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 * 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """Where jobs run: an engine, the environment's variables, and the limits of each job."""
+
+    engine: Engine
+    env: tuple[tuple[str, str], ...]
+    limits: Limits
+
+    def job(
+        self, runnable: Runnable, *arguments: str, mounts: tuple[Mount, ...] = (), label: str
+    ) -> Job:
+        """Return the job that runs the image's interpreter with *arguments* in ``/app``."""
+        return Job(
+            root=runnable.root,
+            argv=(runnable.program, *arguments),
+            env=dict(self.env),
+            mounts=(
+                *(Mount(source=s, target=t, writable=False) for s, t in runnable.overlays),
+                *mounts,
+            ),
+            cwd="/app",
+            timeout=self.limits.seconds,
+            memory=self.limits.bytes,
+            label=label,
+        )
+
+
+def inside(path: Path) -> str:
+    """Return the name under which a data file is seen inside: its own ending, no other trace."""
+    return f"/data/{path.stem}{path.suffix}"
+
+
+@contextmanager
+def probe(
+    bench: Bench, runnable: Runnable, *, mounts: tuple[Mount, ...] = (), label: str = "probe"
+) -> Iterator[FrameModel]:
+    """Give the model in the image, answering frames; it ends with the context."""
+    job = bench.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
+    with bench.engine.start(job) as running:
+        yield FrameModel(running.stdin, running.stdout, why=lambda: _why(running))
+
+
+def _why(running: Any) -> str:
+    result = running.wait(timeout=5.0)
+    match result.reason:
+        case "memory":
+            return "it took more memory than it may"
+        case "timeout":
+            return "it took more time than it may"
+        case "signal":
+            return f"it was ended by signal {result.code}"
+        case _:
+            tail = result.stderr_tail.strip().splitlines()
+            return f"it exited with code {result.code}" + (f": {tail[-1]}" if tail else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A data file as read inside the image: all its rows, or the asked part of them."""
+
+    rows: int
+    kinds: dict[str, str]
+    batch: Batch
+
+
+def read(bench: Bench, runnable: Runnable, path: Path, *, start: int = 0, stop: int | None = None) -> Table:
+    """Return rows of a data file, read by the environment's own libraries.
+
+    No code of the model is in that process. Raises DataInvalid when the file can't be read.
+    """
+    mount = Mount(source=path, target=inside(path), writable=False)
+    job = bench.job(
+        runnable, "/opt/harness/probe.py", "frames", mounts=(mount,), label=f"read {path.name}"
+    )
+    with bench.engine.start(job) as running:
+        request = {"op": "read", "path": inside(path), "columns": None, "start": start, "stop": stop}
+        try:
+            frame.write(running.stdin, request)
+            answer = frame.read(running.stdout)
+        except (OSError, EOFError) as gone:
+            raise JobFailed(
+                f"{path.name} could not be read in the image: {_why(running)}",
+                hint="the environment needs pyarrow or pandas to read this file",
+            ) from gone
+        if answer is None:
+            raise JobFailed(f"{path.name} could not be read in the image: {_why(running)}")
+    header, columns, _ = answer
+    if header["status"] != "ok":
+        raise DataInvalid(
+            f"{path.name} can't be read: {header['error']['type']}: {header['error']['message']}",
+            hint="Parquet and CSV files are read, by the libraries of the model's environment",
+        )
+    return Table(rows=header["rows"], kinds=header["kinds"], batch=Batch.from_columns(columns))

@@ -1,0 +1,70 @@
+"""Files on disk, written so that a kill at any moment leaves the old bytes or the new ones."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.core.digest import Digest, of_hex
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Make *path* hold *data*: temporary name, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in *folder* durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def digest_of(path: Path) -> Digest:
+    """Return the digest of the file's bytes."""
+    with path.open("rb") as file:
+        return of_hex(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on *path* (flock: it ends with its holder, also by kill -9)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def user_cache() -> Path:
+    """Return where blobs and unpacked trees live: ``$HARNESS_CACHE``, else the XDG cache folder."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "harness"
+
+
+def user_configuration() -> Path:
+    """Return the user's configuration file: ``$HARNESS_CONFIG``, else in the XDG config folder."""
+    if chosen := os.environ.get("HARNESS_CONFIG"):
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "harness" / "config.toml"

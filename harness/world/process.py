@@ -1,0 +1,83 @@
+"""Child processes that never outlive us, not even after kill -9 (prctl(2), PR_SET_PDEATHSIG)."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.errors import ToolMissing
+
+_PR_SET_PDEATHSIG = 1
+_prctl: Callable[..., int] | None = (
+    ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+)  # looked up before any fork: dlopen after a fork may deadlock
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent goes; for ``preexec_fn``."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """A command that ended; *code* is negative for a signal, as in ``subprocess``."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool = False
+
+    @property
+    def tail(self) -> str:
+        """The last lines of what it said, for an error message."""
+        text = (self.stderr or self.stdout).decode("utf-8", "replace").strip()
+        return "\n".join(text.splitlines()[-12:])
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+) -> Finished:
+    """Run *argv* to its end; raises ToolMissing when there is no such program."""
+    try:
+        process = subprocess.Popen(
+            [str(a) for a in argv],
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=die_with_parent,
+        )
+    except FileNotFoundError as missing:
+        raise ToolMissing(f"the program {argv[0]} is not here") from missing
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            return Finished(code=process.returncode, stdout=out, stderr=err, timed_out=True)
+        except BaseException:
+            process.kill()
+            raise
+    return Finished(code=process.returncode, stdout=out, stderr=err)
+
+
+def pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool whose workers die with us. Spawned: nothing of ours leaks into them."""
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=die_with_parent
+    )

@@ -1,0 +1,167 @@
+"""The blob store and what is derived from it, in the user's cache.
+
+Four kinds of names under one root, each appearing whole or not at all:
+
+``blobs/sha256/<hex>``  files by the digest of their bytes
+``t/<key>``             unpacked trees; never changed after they appear
+``d/<kind>/<key>.json`` small records that are functions of their key
+``run/<name>``          scratch folders, each locked by the process that uses it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.core import canonical
+from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
+from harness.core.errors import HashMismatch, StoreDamaged
+from harness.world import files
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A content-addressed store rooted at a folder; safe for many processes at once."""
+
+    root: Path
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the blob of *digest* is, or would be."""
+        return self.root / "blobs" / "sha256" / hexadecimal(digest)
+
+    def has(self, digest: Digest) -> bool:
+        """Tell whether the blob is here."""
+        return self.path(digest).is_file()
+
+    def read(self, digest: Digest) -> bytes:
+        """Return the blob's bytes; raises StoreDamaged when they are not its own."""
+        data = self.path(digest).read_bytes()
+        if of_bytes(data) != digest:
+            raise StoreDamaged(
+                f"{self.path(digest)} does not hold the bytes of its name",
+                hint=f"rm {self.path(digest)}, then run the same command again",
+            )
+        return data
+
+    def add(self, data: bytes) -> Digest:
+        """Keep *data*; return its digest."""
+        digest = of_bytes(data)
+        if not self.has(digest):
+            files.write_atomic(self.path(digest), data)
+        return digest
+
+    def add_stream(
+        self, chunks: Iterator[bytes], *, expected: Digest | None = None, name: str = ""
+    ) -> Digest:
+        """Keep the concatenated *chunks*; raises HashMismatch when they are not *expected*."""
+        target = self.root / "blobs" / "sha256"
+        target.mkdir(parents=True, exist_ok=True)
+        with self.scratch() as folder:
+            hasher = hashlib.sha256()
+            with (folder / "blob").open("wb") as file:
+                for chunk in chunks:
+                    hasher.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            digest = of_hex(hasher.hexdigest())
+            if expected is not None and digest != expected:
+                raise HashMismatch(
+                    f"{name or 'a file'} has other bytes than the lock names: "
+                    f"expected {expected}, received {digest}",
+                    hint="the source changed a file after the lock was written; "
+                    "find out why before you lock again",
+                )
+            os.chmod(folder / "blob", 0o644)
+            os.replace(folder / "blob", self.path(digest))
+        return digest
+
+    def tree(self, key: str, fill: Callable[[Path], None]) -> Path:
+        """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new."""
+        target = self.root / "t" / key
+        if target.is_dir():
+            return target
+        with files.locked(self.root / "locks" / key):
+            if target.is_dir():
+                return target
+            with self.scratch() as folder:
+                made = folder / "tree"
+                made.mkdir(mode=0o755)
+                fill(made)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(made, target)
+        return target
+
+    def record(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
+        """Return the JSON value of *key*, calling *make* when it is not here yet."""
+        known = self.recall(kind, key)
+        if known is None:
+            known = make()
+            self.remember(kind, key, known)
+        return known
+
+    def recall(self, kind: str, key: str) -> Any:
+        """Return the JSON value of *key*, or None."""
+        try:
+            return json.loads((self.root / "d" / kind / f"{key}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def remember(self, kind: str, key: str, value: Any) -> None:
+        """Keep a JSON *value* under *key*."""
+        files.write_atomic(self.root / "d" / kind / f"{key}.json", canonical.dumps(value))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a private folder on the store's file system, gone afterwards.
+
+        Its lock tells the next run whether its owner is alive: what a kill -9 left is reaped.
+        """
+        run = self.root / "run"
+        run.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="", dir=run))
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            remove(folder)
+            os.close(handle)
+
+    def reap(self) -> int:
+        """Remove scratch folders whose owner is gone; return how many."""
+        gone = 0
+        for folder in sorted((self.root / "run").glob("*")):
+            try:
+                handle = os.open(folder, os.O_RDONLY)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            else:
+                remove(folder)
+                gone += 1
+            finally:
+                os.close(handle)
+        return gone
+
+
+def remove(folder: Path) -> None:
+    """Remove *folder* and all below it, also where a package made a folder read-only."""
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            inner = os.path.join(parent, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o755)
+    shutil.rmtree(folder, ignore_errors=True)
