@@ -16,7 +16,7 @@ MARSHAL = 2
 compilation shows in the bytes (cpython issue 78274)."""
 
 
-def compile_tree(root, out):
+def compile_tree(root: str, out: str) -> None:
     """Compile every source below *root* into *out*, as PEP 552 unchecked-hash bytecode."""
     magic = importlib.util.MAGIC_NUMBER
     tag = sys.implementation.cache_tag
@@ -38,7 +38,7 @@ def compile_tree(root, out):
         os.utime(target, (MOMENT, MOMENT))
 
 
-def deflate(level):
+def deflate(level: int) -> None:
     """Copy stdin to stdout as gzip (RFC 1952): no name, no time, operating system unknown."""
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     read, write = sys.stdin.buffer.read, sys.stdout.buffer.write

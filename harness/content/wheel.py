@@ -78,9 +78,9 @@ def _unpack(wheel: zipfile.ZipFile, package: str, python: str, writer: Writer) -
         for script, text in sorted(_scripts(entries, python).items()):
             put(f"usr/local/bin/{inner(script, package)}", text.encode(), executable=True)
     put(f"{library}/{info}/INSTALLER", b"harness\n", executable=False)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([*sorted(rows), (f"{info}/RECORD", "", "")])
-    writer.file(f"{library}/{info}/RECORD", text.getvalue().encode())
+    listing = io.StringIO()
+    csv.writer(listing, lineterminator="\n").writerows([*sorted(rows), (f"{info}/RECORD", "", "")])
+    writer.file(f"{library}/{info}/RECORD", listing.getvalue().encode())
 
 
 def _refuse_bombs(members: list[zipfile.ZipInfo], package: str) -> None:

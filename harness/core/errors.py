@@ -166,6 +166,10 @@ class LedgerMoved(HarnessError):
     """Somebody else appended first."""
 
 
+class LedgerUnavailable(HarnessError):
+    """The ledger can't be read or written just now: permissions, a full disk, a held lock."""
+
+
 class PolicyChanged(HarnessError):
     """The declared policy is not the sealed one."""
 
@@ -178,3 +182,9 @@ class NoLooksLeft(HarnessError):
 
 class UnknownModel(HarnessError):
     """The ledger has no such model or number."""
+
+
+class ChampionMissing(HarnessError):
+    """The champion's image is not in this machine's store, so nothing can be compared with it."""
+
+    exit_code = 3

@@ -79,12 +79,11 @@ def environment(
     The same lock gives the same bytes; *workers* and *order* (of compilation) can't be seen in
     them. Raises PackageRefused, PackageConflict and BuildFailed.
     """
-    known = store.recall("environment", _identity(lock))
-    if known is not None:
-        built = _reopen(lock, store, from_body(known))
-        if built is not None:
-            return built
+    if (built := _known(lock, store)) is not None:
+        return built
     with files.locked(store.root / "locks" / f"environment-{_identity(lock)}"):
+        if (built := _known(lock, store)) is not None:  # another process was faster
+            return built
         with process.pool(workers or os.cpu_count() or 1) as pool:
             return _build(lock, store, pool, progress, order)
 
@@ -93,7 +92,11 @@ def _identity(lock: Lock) -> str:
     return key("environment", lock.reference, lock.digest, RULES, LAYOUT, LEVEL, ENV)
 
 
-def _reopen(lock: Lock, store: Store, image: Image) -> Built | None:
+def _known(lock: Lock, store: Store) -> Built | None:
+    body = store.recall("environment", _identity(lock))
+    if body is None:
+        return None
+    image = from_body(body)
     root = store.root / "t" / f"root-{image.config.removeprefix('sha256:')[:24]}"
     os_root = store.root / "t" / _os_key(lock, store)
     if not (root.is_dir() and os_root.is_dir() and all(store.has(x.digest) for x in image.layers)):
@@ -138,7 +141,7 @@ def _build(
 
     progress("packing layers")
     base_tree = key("base", sorted(os_trees.items()), lock.python, LAYOUT)
-    groups = {"base": (base_tree,)}
+    groups: dict[str, tuple[str, ...]] = {"base": (base_tree,)}
     for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
         chosen = {name: sizes[name] for name in trees}
         for title, names in partition(chosen, prefix=prefix, buckets=buckets).items():

@@ -18,6 +18,7 @@ from harness.core.digest import Digest
 from harness.core.errors import BuildFailed
 from harness.image import build
 from harness.image.image import Image, Settings, from_body
+from harness.lock.lock import LAYOUT
 from harness.world import files
 from harness.world.store import Store
 
@@ -51,7 +52,7 @@ def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
         (path, os.access(source, os.X_OK), files.digest_of(source))
         for path, source in sorted(found.items())
     ]
-    name = build.key("files", home, listed, build.LAYOUT)
+    name = build.key("files", home, listed, LAYOUT)
 
     def fill(root: Path) -> None:
         writer = Writer(root, layer)

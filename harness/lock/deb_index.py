@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.core.digest import Digest, of_hex
+from harness.lock import deb_version
 
 _RELATION = re.compile(
     r"\s*(?P<name>[a-z0-9][a-z0-9+.-]*)(?::(?P<arch>[a-z0-9-]+))?"
@@ -42,7 +43,7 @@ class Package:
     version: str
     architecture: str = "all"
     filename: str = ""
-    digest: Digest = Digest("")
+    digest: Digest | None = None
     size: int = 0
     depends: tuple[Clause, ...] = ()
     conflicts: tuple[Relation, ...] = ()
@@ -55,19 +56,21 @@ class Index:
 
     stanzas: Mapping[str, tuple[str, ...]]
     providers: Mapping[str, tuple[str, ...]]
-    _parsed: dict[str, tuple[Package, ...]] = field(default_factory=dict, compare=False)
+    _parsed: dict[str, Package | None] = field(default_factory=dict, compare=False)
 
-    def named(self, name: str) -> tuple[Package, ...]:
-        """Return every version of the package *name*, in the index's order."""
+    def named(self, name: str) -> Package | None:
+        """Return the highest version of the package *name*, the only candidate, as for apt."""
         if name not in self._parsed:
-            found = (package(stanza) for stanza in self.stanzas.get(name, ()))
-            self._parsed[name] = tuple(found)
+            found = [package(stanza) for stanza in self.stanzas.get(name, ())]
+            found.sort(key=lambda one: deb_version.key(one.version))
+            self._parsed[name] = found[-1] if found else None
         return self._parsed[name]
 
-    def providing(self, name: str) -> Iterator[Package]:
-        """Yield the packages that provide *name*, by their own names."""
-        for provider in self.providers.get(name, ()):
-            yield from self.named(provider)
+    def offering(self, name: str) -> Iterator[Package]:
+        """Yield the package *name*, then those that provide it, by their own names."""
+        for one in (name, *self.providers.get(name, ())):
+            if (found := self.named(one)) is not None:
+                yield found
 
 
 def parse(text: str) -> Index:
@@ -98,7 +101,7 @@ def package(stanza: str) -> Package:
         version=fields["version"],
         architecture=fields.get("architecture", "all"),
         filename=fields.get("filename", ""),
-        digest=of_hex(fields["sha256"]) if "sha256" in fields else Digest(""),
+        digest=of_hex(fields["sha256"]) if "sha256" in fields else None,
         size=int(fields.get("size", "0")),
         depends=tuple(depends),
         conflicts=tuple(conflicts),

@@ -4,8 +4,8 @@ Depends and Pre-Depends count, Recommends don't. The answer is a function of the
 names and of the index: their order changes nothing. Rules, in order:
 
 - an alternative that a wanted package meets is taken as met;
-- else the first alternative that can be installed at all is taken, real packages before providers
-  of a virtual name, the highest version, then the provider whose name sorts first;
+- else the first alternative that can be installed at all is taken: the package of that name, else
+  the provider whose name sorts first; of each package the highest version is the only candidate;
 - a package of :data:`PRUNED` counts as present for those who only use it in maintainer scripts,
   unless it is wanted by name.
 """
@@ -41,13 +41,11 @@ def resolve(index: Index, wanted: Iterable[str]) -> tuple[Package, ...]:
     """
     names = sorted(set(wanted))
     for name in names:
-        if not index.named(name) and not any(index.providing(name)):
+        if next(index.offering(name), None) is None:
             raise _unknown(index, name)
-    dead: dict[tuple[str, str], str] = {}
-    while True:
-        chosen = _attempt(index, names, dead)
-        if chosen is not None:
-            break
+    dead: dict[str, Clause] = {}
+    while (chosen := _attempt(index, names, dead)) is None:
+        pass
     _refuse_conflicts(chosen)
     return tuple(chosen[name] for name in sorted(chosen))
 
@@ -57,59 +55,78 @@ def meets(package: Package, relation: Relation) -> bool:
 
     An unversioned Provides meets unversioned relations only (Debian Policy §7.5).
     """
-    if package.name == relation.name:
-        if not relation.operator or deb_version.satisfies(
-            package.version, relation.operator, relation.version
-        ):
-            return True
+    own = Relation(package.name, "=", package.version)
     return any(
-        provided.name == relation.name
+        offered.name == relation.name
         and (
             not relation.operator
             or (
-                provided.operator == "="
-                and deb_version.satisfies(provided.version, relation.operator, relation.version)
+                offered.operator == "="
+                and deb_version.satisfies(offered.version, relation.operator, relation.version)
             )
         )
-        for provided in package.provides
+        for offered in (own, *package.provides)
     )
 
 
-def _attempt(
-    index: Index, names: list[str], dead: dict[tuple[str, str], str]
-) -> dict[str, Package] | None:
-    """Return a closure that avoids *dead* packages; None after adding one more to them."""
+def edges(chosen: Iterable[Package]) -> dict[str, tuple[str, ...]]:
+    """Return which packages of a closure each one of them depends on, sorted."""
+    present = tuple(chosen)
+    return {
+        package.name: tuple(
+            sorted(
+                other.name
+                for other in present
+                if other.name != package.name
+                and any(meets(other, relation) for clause in package.depends for relation in clause)
+            )
+        )
+        for package in present
+    }
+
+
+def _attempt(index: Index, names: list[str], dead: dict[str, Clause]) -> dict[str, Package] | None:
+    """Return a closure that avoids *dead* packages; None after adding one more to them.
+
+    *dead* holds packages that can't be installed, each with the clause that nothing can meet.
+    """
     roots: list[Package] = []
     for name in names:
-        candidate = next(_candidates(index, Relation(name), dead), None)
-        if candidate is None:
-            why = next((w for (n, _), w in dead.items() if n == name), "nothing offers it")
+        root = next(_candidates(index, Relation(name), dead), None)
+        if root is None:
             raise ResolutionFailed(
-                f"{name} can't be installed: {why}",
+                f"{name} can't be installed: {'; '.join(_why(name, dead))}",
                 hint="choose another package under os, or another suite",
             )
-        roots.append(candidate)
+        roots.append(root)
     chosen = {root.name: root for root in roots}
     queue = list(chosen.values())
     while queue:
         package = queue.pop()
+        present = (package, *roots)
         for clause in package.depends:
-            present = (package, *roots)
             if any(meets(one, relation) for relation in clause for one in present):
                 continue
             if _pruned(index, package.name, clause):
                 continue
             found = next((c for r in clause for c in _candidates(index, r, dead)), None)
             if found is None:
-                said = " | ".join(str(relation) for relation in clause)
-                dead[package.name, package.version] = (
-                    f"{package.name} {package.version} needs {said}"
-                )
+                dead[package.name] = clause
                 return None
             if found.name not in chosen:
                 chosen[found.name] = found
                 queue.append(found)
     return chosen
+
+
+def _why(name: str, dead: Mapping[str, Clause]) -> Iterator[str]:
+    """Yield the chain of needs that ends at what the suite doesn't have."""
+    seen: set[str] = set()
+    while name in dead and name not in seen:
+        seen.add(name)
+        yield f"{name} needs {' | '.join(map(str, dead[name]))}"
+        name = next((r.name for r in dead[name] if r.name in dead), name)
+    yield "which the suite does not offer"
 
 
 def _pruned(index: Index, name: str, clause: Clause) -> bool:
@@ -122,16 +139,9 @@ def _pruned(index: Index, name: str, clause: Clause) -> bool:
     )
 
 
-def _candidates(
-    index: Index, relation: Relation, dead: Mapping[tuple[str, str], str]
-) -> Iterator[Package]:
-    """Yield what can meet *relation*: its own package, highest version first, then providers."""
-
-    def by_version(packages: Iterable[Package]) -> list[Package]:
-        return sorted(packages, key=lambda p: deb_version.key(p.version), reverse=True)
-
-    for package in (*by_version(index.named(relation.name)), *index.providing(relation.name)):
-        if (package.name, package.version) not in dead and meets(package, relation):
+def _candidates(index: Index, relation: Relation, dead: Mapping[str, Clause]) -> Iterator[Package]:
+    for package in index.offering(relation.name):
+        if package.name not in dead and meets(package, relation):
             yield package
 
 

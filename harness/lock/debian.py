@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.core.digest import Digest, of_bytes, of_hex
 from harness.core.errors import LockedFileGone, ResolutionFailed, SignatureInvalid, ToolMissing
 from harness.lock import deb_index, deb_resolve
+from harness.lock.deb_index import Package
 from harness.lock.lock import Deb
 from harness.world import http
 from harness.world.http import NotFound
@@ -59,18 +60,8 @@ def resolve(
     release = read_release(suite, source=source, now=now)
     index = _packages(release, source=source, store=store)
     chosen = deb_resolve.resolve(index, wanted)
-    debs = tuple(
-        Deb(
-            name=package.name,
-            version=package.version,
-            architecture=package.architecture,
-            filename=package.filename,
-            digest=package.digest,
-            size=package.size,
-        )
-        for package in chosen
-    )
-    return debs, release.date
+    edges = deb_resolve.edges(chosen)
+    return tuple(_deb(package, edges[package.name]) for package in chosen), release.date
 
 
 def read_release(suite: str, *, source: Debian, now: datetime) -> Release:
@@ -186,6 +177,22 @@ def _packages(release: Release, *, source: Debian, store: Store) -> deb_index.In
             )
         store.add(data)
     return deb_index.parse(lzma.decompress(store.read(digest)).decode())
+
+
+def _deb(package: Package, dependencies: tuple[str, ...]) -> Deb:
+    if package.digest is None:
+        raise ResolutionFailed(
+            f"the index names no SHA-256 for {package.name}", hint="use another Debian source"
+        )
+    return Deb(
+        name=package.name,
+        version=package.version,
+        architecture=package.architecture,
+        filename=package.filename,
+        digest=package.digest,
+        size=package.size,
+        dependencies=dependencies,
+    )
 
 
 def _moment(text: str) -> datetime:

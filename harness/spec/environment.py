@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core import canonical
 from harness.core.digest import Digest
+
+PYTHONS: Mapping[str, str] = {"bookworm": "3.11", "trixie": "3.13"}
+"""The Debian suites that a base can be, and the Python that each of them ships."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

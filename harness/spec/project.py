@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """How the model is reached. *load* and *train* are ``module:function``; None where absent."""
+    """How the model is reached. *load* and *train* are ``module:function``; None where absent.
+
+    *artifact* is relative to the project's folder and lies below it.
+    """
 
     name: str
     environment: str | None = None
@@ -98,8 +101,8 @@ class Ledger:
 class Project:
     """A parsed ``harness.toml``. *folder* is the model's working directory and import path.
 
-    *environments* is the absolute folder of environments; *challengers* maps a variant's name to
-    the model as that variant declares it.
+    *environments* is the absolute folder of environments, there or not; *challengers* maps a
+    variant's name to the model as that variant declares it.
     """
 
     folder: Path

@@ -6,7 +6,7 @@ from harness.core.errors import JobFailed
 from harness.image import validate
 from harness.image.model import Runnable
 from harness.runtime import frame
-from harness.stages.load import Bench
+from harness.stages.load import Bench, why
 from harness.stages.stage import Problem, StageResult
 
 
@@ -38,8 +38,9 @@ def check(bench: Bench, runnable: Runnable, *, own: tuple[str, ...] = ()) -> Sta
     return StageResult(
         stage="imports",
         passed=not wrong,
-        summary=f"{len(names)} modules" if not wrong else f"{wrong} of {len(names)} modules and "
-        "libraries missing or broken",
+        summary=f"{len(names)} modules"
+        if not wrong
+        else f"{wrong} of {len(names)} modules and libraries missing or broken",
         problems=tuple(problems),
         details={"modules": names},
     )
@@ -54,11 +55,8 @@ def _import(bench: Bench, runnable: Runnable, names: list[str]) -> dict[str, dic
         except (OSError, EOFError):
             answer = None
         if answer is None:
-            result = running.wait(timeout=5.0)
             raise JobFailed(
-                f"the image's interpreter does not run: {result.reason} {result.code}\n"
-                + result.stderr_tail.strip(),
-                hint="harness doctor",
+                f"the image's interpreter does not answer: {why(running)}", hint="harness doctor"
             )
     failures: dict[str, dict[str, str]] = answer[0]["failures"]
     return failures

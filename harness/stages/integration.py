@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.contract.batch import Batch
+from harness.contract.claims import Claims, roles
 from harness.core.errors import JobFailed
-from harness.engine.engine import Mount, Result
+from harness.engine.engine import Mount, Result, Running
 from harness.image.model import Runnable
-from harness.spec.project import Outputs
 from harness.stages import load
 from harness.stages.load import Bench
 from harness.stages.stage import Problem, StageResult
@@ -39,12 +38,12 @@ class Served:
 
     socket: Path
     cold_start: float
-    running: Any
+    running: Running
 
-    def stop(self) -> Result:
+    def stop(self) -> Result | None:
         """Send SIGTERM and return how the server ended."""
         self.running.terminate()
-        return self.running.wait(timeout=DRAIN)  # type: ignore[no-any-return]
+        return self.running.wait(timeout=DRAIN)
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def served(bench: Bench, runnable: Runnable, store: Store) -> Iterator[Served]:
             )
 
 
-def _await(socket: Path, running: Any, started: float) -> None:
+def _await(socket: Path, running: Running, started: float) -> None:
     while time.monotonic() - started < READY:
         try:
             if Connection(socket, 2.0).ask("GET", "/v2/health/ready").status == 200:
@@ -94,13 +93,13 @@ def check(
     store: Store,
     *,
     name: str,
-    outputs: Outputs,
+    claims: Claims,
     rows: Batch,
 ) -> StageResult:
     """Return whether the server keeps what the probe promised."""
     sample = rows.take(np.arange(min(ROWS, rows.rows)))
     with load.probe(bench, runnable) as direct:
-        method = direct.methods[0]
+        method = roles(claims, direct.methods)[claims.outputs.kind]
         expected = direct.answer(sample, method=method)
     problems: list[Problem] = []
     with served(bench, runnable, store) as server:

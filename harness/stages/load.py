@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.contract.batch import Batch
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.contract.batch import Batch, Broken, Refusal
+from harness.contract.claims import Claims, roles
 from harness.contract.probe import FrameModel
-from harness.core.errors import DataInvalid, JobFailed
-from harness.engine.engine import Engine, Job, Mount
+from harness.core.errors import DataInvalid, JobFailed, ModelUnusable
+from harness.engine.engine import Engine, Job, Mount, Running
 from harness.image.model import Runnable
 from harness.runtime import frame
+
+CHUNK = 50_000
+"""Rows that a model is given at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +78,14 @@ def probe(
     """Give the model in the image, answering frames; it ends with the context."""
     job = bench.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
     with bench.engine.start(job) as running:
-        yield FrameModel(running.stdin, running.stdout, why=lambda: _why(running))
+        yield FrameModel(running.stdin, running.stdout, why=lambda: why(running))
 
 
-def _why(running: Any) -> str:
+def why(running: Running) -> str:
+    """Return how a job ended that should have gone on, for an error message."""
     result = running.wait(timeout=5.0)
+    if result is None:
+        return "it stopped answering and goes on"
     match result.reason:
         case "memory":
             return "it took more memory than it may"
@@ -88,6 +98,33 @@ def _why(running: Any) -> str:
             return f"it exited with code {result.code}" + (f": {tail[-1]}" if tail else "")
 
 
+def answers(
+    bench: Bench, runnable: Runnable, rows: Batch, claims: Claims, *, label: str = "predict"
+) -> NDArray[Any]:
+    """Return what the model in the image answers for *rows*, in the form that its claims name.
+
+    Shape (n, k) for probabilities, (n,) for labels. The model gets the features as frames: no data
+    file is in its reach. Raises ModelUnusable when it refuses them or ends.
+    """
+    try:
+        with probe(bench, runnable, label=label) as model:
+            method = roles(claims, model.methods)[claims.outputs.kind]
+            parts = [
+                np.asarray(
+                    model.answer(
+                        rows.take(np.arange(at, min(at + CHUNK, rows.rows))), method=method
+                    ).values
+                )
+                for at in range(0, rows.rows, CHUNK)
+            ]
+    except (Refusal, Broken) as failed:
+        raise ModelUnusable(
+            f"the model does not answer rows of its own data: {failed}",
+            hint="harness check --image shows which rows",
+        ) from failed
+    return np.concatenate(parts)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """A data file as read inside the image: all its rows, or the asked part of them."""
@@ -97,7 +134,9 @@ class Table:
     batch: Batch
 
 
-def read(bench: Bench, runnable: Runnable, path: Path, *, start: int = 0, stop: int | None = None) -> Table:
+def read(
+    bench: Bench, runnable: Runnable, path: Path, *, start: int = 0, stop: int | None = None
+) -> Table:
     """Return rows of a data file, read by the environment's own libraries.
 
     No code of the model is in that process. Raises DataInvalid when the file can't be read.
@@ -107,17 +146,23 @@ def read(bench: Bench, runnable: Runnable, path: Path, *, start: int = 0, stop: 
         runnable, "/opt/harness/probe.py", "frames", mounts=(mount,), label=f"read {path.name}"
     )
     with bench.engine.start(job) as running:
-        request = {"op": "read", "path": inside(path), "columns": None, "start": start, "stop": stop}
+        request = {
+            "op": "read",
+            "path": inside(path),
+            "columns": None,
+            "start": start,
+            "stop": stop,
+        }
         try:
             frame.write(running.stdin, request)
             answer = frame.read(running.stdout)
         except (OSError, EOFError) as gone:
             raise JobFailed(
-                f"{path.name} could not be read in the image: {_why(running)}",
+                f"{path.name} could not be read in the image: {why(running)}",
                 hint="the environment needs pyarrow or pandas to read this file",
             ) from gone
         if answer is None:
-            raise JobFailed(f"{path.name} could not be read in the image: {_why(running)}")
+            raise JobFailed(f"{path.name} could not be read in the image: {why(running)}")
     header, columns, _ = answer
     if header["status"] != "ok":
         raise DataInvalid(

@@ -1,0 +1,46 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["pytester"]
+
+# Shared machines stall: a slow example is no failure. CI draws the same examples every time.
+settings.register_profile("harness", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("harness")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "requires_tool(*names): programs that the test runs for real; without one it is skipped, "
+        "and in CI it fails",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("requires_tool"):
+        _require(*marker.args)
+
+
+@pytest.fixture
+def requires_tool() -> Callable[..., None]:
+    """The marker's work as a call, for a program that only some cases of a test need."""
+    return _require
+
+
+def _require(*names: str) -> None:
+    where = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    missing = [name for name in names if shutil.which(name, path=where) is None]
+    if not missing:
+        return
+    reason = f"needs {', '.join(missing)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}: CI must have what its tests need", pytrace=False)
+    pytest.skip(reason)

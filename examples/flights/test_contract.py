@@ -1,0 +1,2 @@
+from harness.contract import contract
+test_contract = contract("harness.toml")   # one pytest item per check: -k, -x, --lf, xdist, JUnit all work

@@ -1,0 +1,1 @@
+"""Which species is this penguin? A model to copy from."""

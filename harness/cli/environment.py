@@ -1,0 +1,243 @@
+"""``lock``, ``fetch``, ``build``, ``image``: environments, from specification to image."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from harness.cli import bench
+from harness.cli.output import emit, fails_well, output_option, progress, progress_done
+from harness.core.digest import Digest, short
+from harness.core.errors import SpecMissing, UnknownEnvironment
+from harness.engine.select import select
+from harness.flows import environment as flow
+from harness.flows import line
+from harness.image import layout, model
+from harness.image.image import Image
+from harness.lock import pylock
+from harness.lock.fetch import fetch as fetch_files
+from harness.lock.fetch import link_wheels
+from harness.spec import parse
+from harness.spec.environment import Environment
+from harness.stages import imports
+from harness.stages.load import Bench, Limits
+from harness.world import clock
+from harness.world.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _source(command: F) -> F:
+    option = click.option(
+        "--envs",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="The folder of environments.  [default: that of ./harness.toml, else ./envs]",
+    )
+    return option(command)
+
+
+def _find(name: str, envs: Path | None) -> Environment:
+    """Return the environment that ``tabular`` or ``tabular:1`` names."""
+    source = envs
+    if source is None and Path("harness.toml").is_file():
+        source = parse.project(Path()).environments
+    source = source or Path("envs")
+    if ":" in name:
+        return parse.find(name, source)
+    if not (source / name / "environment.toml").is_file():
+        return parse.find(f"{name}:0", source)
+    return parse.environment(source / name)
+
+
+@click.command()
+@click.argument("name")
+@_source
+@click.option("--upgrade", is_flag=True, help="Let every pin move to what is newest.")
+@output_option
+@fails_well
+def lock(name: str, envs: Path | None, upgrade: bool, output: str) -> None:
+    """Resolve an environment and write its lock, with the sha256 of every file."""
+    environment = _find(name, envs)
+    store = bench.store()
+    before, after = flow.locked(
+        environment, store, upgrade=upgrade, now=clock.now(), progress=progress
+    )
+    progress_done()
+    old = {p.name: p.version for p in before.packages + before.debs} if before else {}
+    new = {p.name: p.version for p in after.packages + after.debs}
+    moved = {n: [old.get(n), new.get(n)] for n in sorted({*old, *new}) if old.get(n) != new.get(n)}
+    lines = [
+        f"{after.reference} locked · {len(after.packages)} wheels, {len(after.debs)} OS packages "
+        f"· {environment.lock_path.name}"
+    ]
+    if before:
+        lines += [f"  {n:<24} {a or 'new'} → {b or 'gone'}" for n, (a, b) in moved.items()]
+        lines += ["  nothing moved"] if not moved else []
+    body = {
+        "schema": "harness.lock/1",
+        "name": after.reference,
+        "path": str(environment.lock_path),
+        "digest": after.digest,
+        "packages": len(after.packages),
+        "os": len(after.debs),
+        "moved": moved if before else {},
+    }
+    emit(body, "\n".join(lines), output)
+
+
+@click.command()
+@click.argument("name")
+@_source
+@output_option
+@fails_well
+def fetch(name: str, envs: Path | None, output: str) -> None:
+    """Download what a lock names, and put the wheels beside it for pip and uv."""
+    environment = _find(name, envs)
+    locked, store = pylock.read(environment), bench.store()
+    fetch_files(locked, store, progress=flow.counted(progress))
+    folder = environment.folder / pylock.WHEELS
+    link_wheels(locked, store, folder)
+    progress_done()
+    body = {"schema": "harness.fetch/1", "name": locked.reference, "wheels": str(folder)}
+    count = f"{len(locked.packages)} wheels in {folder}, {len(locked.debs)} OS packages stored"
+    emit(body, f"{locked.reference} fetched · {count}", output)
+
+
+@click.command()
+@click.argument("what")
+@_source
+@bench.bench_options
+@output_option
+@fails_well
+def build(what: str, envs: Path | None, output: str, challenger: str, **options: Any) -> None:
+    """Build an environment by NAME and prove its imports, or the model in a FOLDER."""
+    if Path(what).is_dir() and not (Path(what) / "environment.toml").is_file():
+        _build_model(Path(what), challenger, options, output)
+        return
+    if Path(what, "environment.toml").is_file():
+        environment = parse.environment(Path(what))
+    else:
+        environment = _find(what, envs)
+    store = bench.store()
+    opened = flow.opened(environment, store, workers=options["workers"], progress=progress)
+    image = opened.built.image
+    place = Bench(
+        engine=select(options["engine"])[0],
+        env=image.settings.env,
+        limits=Limits(seconds=options["seconds"], memory=options["memory"]),
+    )
+    runtime = {"runtime": model.runtime_tree(store)}
+    proved = imports.check(place, model.partial(opened.built, runtime, store))
+    progress_done()
+    name = opened.lock.reference
+    body = {**_built(name, image), "imports": proved.body()}
+    lines = [_summary(name, image), f"imports      {proved.summary}"]
+    lines += [f"  {title:<10} {text}" for p in proved.problems for title, text in p.lines]
+    emit(body, "\n".join(lines), output)
+    sys.exit(0 if proved.passed else 1)
+
+
+def _build_model(folder: Path, challenger: str, options: dict[str, Any], output: str) -> None:
+    project = parse.project(folder, needs=bench.NEEDS_DATA)
+    on = bench.begin(project, challenger=challenger, **options)
+    image = line.assembled(on, line.trained(on)[0])
+    progress_done()
+    emit(_built(on.declared.name, image), _summary(on.declared.name, image), output)
+
+
+def _built(name: str, image: Image) -> dict[str, Any]:
+    return {
+        "schema": "harness.build/1",
+        "name": name,
+        "digest": image.digest,
+        "config": image.config,
+        "layers": [
+            {
+                "title": layer.title,
+                "digest": layer.digest,
+                "diff_id": layer.diff_id,
+                "size": layer.size,
+            }
+            for layer in image.layers
+        ],
+    }
+
+
+def _summary(name: str, image: Image) -> str:
+    size = sum(layer.size for layer in image.layers) / 1e6
+    return (
+        f"{name} built · image {image.digest}\n"
+        f"config       {image.config}\n"
+        f"layers       {len(image.layers)}, {size:.0f} MB compressed"
+    )
+
+
+@click.group()
+def image() -> None:
+    """Look at a built image, or write it for other tools."""
+
+
+def _image(what: str, envs: Path | None, store: Store, challenger: str) -> tuple[str, Image]:
+    """Return an image by digest, by environment, or by model folder."""
+    if what.startswith("sha256:"):
+        found = model.find(Digest(what), store)
+        if found is None:
+            raise UnknownEnvironment(
+                f"this machine's store has no image {what}", hint="harness build NAME or FOLDER"
+            )
+        return "image:" + what.removeprefix("sha256:")[:12], found
+    if Path(what, "harness.toml").is_file():
+        project = parse.project(Path(what), needs=bench.NEEDS_DATA)
+        on = bench.begin(
+            project, challenger=challenger, engine="auto", seconds=3600.0, memory=0, workers=0
+        )
+        return f"{on.declared.name}:latest", line.assembled(on, line.trained(on)[0])
+    opened = flow.opened(_find(what, envs), store, progress=progress)
+    return opened.lock.reference, opened.built.image
+
+
+@image.command("show")
+@click.argument("what")
+@_source
+@click.option("--challenger", default="", help="A variant of [challengers].")
+@output_option
+@fails_well
+def show(what: str, envs: Path | None, challenger: str, output: str) -> None:
+    """Show the layers of an environment, a model folder or a digest."""
+    name, found = _image(what, envs, bench.store(), challenger)
+    progress_done()
+    rows = [
+        f"  {layer.size / 1e6:>9.2f} MB  {short(layer.digest)}  {layer.title}"
+        for layer in found.layers
+    ]
+    emit(_built(name, found), "\n".join([_summary(name, found), *rows]), output)
+
+
+@image.command("export")
+@click.argument("what")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A folder (OCI layout), or a file that ends in .tar (for `docker load` as well).",
+)
+@_source
+@click.option("--challenger", default="", help="A variant of [challengers].")
+@output_option
+@fails_well
+def export(what: str, to: Path, envs: Path | None, challenger: str, output: str) -> None:
+    """Write an image as an OCI layout, for docker, podman, skopeo and others."""
+    store = bench.store()
+    name, found = _image(what, envs, store, challenger)
+    if not to.parent.is_dir():
+        raise SpecMissing(f"there is no folder {to.parent}", hint=f"mkdir -p {to.parent}")
+    write = layout.archive if to.suffix == ".tar" else layout.folder
+    write(found, store, to, reference=name)
+    progress_done()
+    body = {"schema": "harness.export/1", "name": name, "digest": found.digest, "path": str(to)}
+    emit(body, f"{name} · {found.digest}\nwritten      {to}", output)

@@ -1,0 +1,77 @@
+"""A column's values on a line of integers, where neighbours are one apart."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from harness.contract.batch import moment, moment_text
+from harness.contract.levels import date_text
+from harness.contract.schema import Domain
+
+_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """A column's values on a line of integers: *place* and *value* are each other's inverse."""
+
+    place: Callable[[Any], int]
+    value: Callable[[int], Any]
+    floats: bool = False
+    dated: bool = False
+
+
+def axis(domain: Domain, kind: str) -> Axis | None:
+    """Return the axis of a column of *kind*; None where values have no order."""
+    if domain.values:
+        return None
+    if kind == "number":
+        if domain.kind == "integer":
+            return Axis(place=int, value=float)
+        return Axis(place=float_place, value=float_at, floats=True)
+    if kind == "integer":
+        return Axis(place=int, value=int)
+    if domain.kind == "date":
+        return Axis(place=_day, value=_day_at, dated=True)
+    if domain.kind == "datetime":
+        return Axis(place=moment, value=moment_text, dated=True)
+    return None
+
+
+def float_place(value: float) -> int:
+    """Return where *value* stands among the finite float64: neighbours are one apart."""
+    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFFFFFFFFFF)
+
+
+def float_at(place: int) -> float:
+    """Return the float64 at *place*."""
+    bits = struct.pack("<q", abs(place))
+    return math.copysign(struct.unpack("<d", bits)[0], place)
+
+
+def _day(text: str) -> int:
+    return moment(text) // _DAY
+
+
+def _day_at(day: int) -> str:
+    return date_text(day * _DAY)
+
+
+def shortest(one: float, other: float) -> float:
+    """Return a number between the two (inclusive) that takes the fewest decimal digits."""
+    low, high = Decimal(min(one, other)), Decimal(max(one, other))
+    if low <= 0 <= high:
+        return 0.0
+    exponent = max(abs(low), abs(high)).adjusted() + 1
+    while True:
+        unit = Decimal(1).scaleb(exponent)
+        whole = (low / unit).to_integral_value(rounding="ROUND_CEILING") * unit
+        if whole <= high:
+            return min(max(float(whole), float(low)), float(high))
+        exponent -= 1

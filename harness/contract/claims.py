@@ -1,0 +1,128 @@
+"""What a model claims: its input columns, what it answers, how it relates the two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.contract.schema import Domain, domains
+from harness.core.errors import ModelUnusable, SpecInvalid
+from harness.spec.project import Contract, Model, Outputs
+
+KINDS = ("probabilities", "labels", "regression")
+METHODS = ("predict_proba", "predict", "call")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tolerance:
+    """When two numbers are equal: within *relative* of the larger plus *absolute*."""
+
+    relative: float
+    absolute: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    """The claims about one model. *domains* are in the order in which it gets its columns;
+    *double* and *single* say what "equal" means for float64 and float32 answers."""
+
+    name: str
+    input: str
+    domains: tuple[Domain, ...]
+    outputs: Outputs
+    monotone: tuple[tuple[str, str], ...] = ()
+    invariant: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ("ValueError", "TypeError", "KeyError")
+    double: Tolerance = Tolerance(relative=1e-6, absolute=1e-9)
+    single: Tolerance = Tolerance(relative=1e-4, absolute=1e-6)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the input columns, in order."""
+        return tuple(domain.name for domain in self.domains)
+
+    def domain(self, name: str) -> Domain:
+        """Return the domain of the column called *name*; raises KeyError."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise KeyError(name)
+
+    @property
+    def width(self) -> int:
+        """The number of labels, or of regression targets (1 where there are none named)."""
+        if self.outputs.kind == "regression":
+            return len(self.outputs.targets) or 1
+        return len(self.outputs.labels)
+
+    @property
+    def equal(self) -> str:
+        """What "equal" means, for a reader."""
+        double, single = self.double, self.single
+        return (
+            f"{double.relative:g} relative + {double.absolute:g} absolute "
+            f"(float32: {single.relative:g} + {single.absolute:g})"
+        )
+
+
+def claims_of(model: Model, contract: Contract, *, target: str | None = None) -> Claims:
+    """Return what *contract* claims of *model*; *target* is the column that is predicted.
+
+    Raises SpecInvalid with every problem, each with its dotted path.
+    """
+    columns = domains(contract.inputs)
+    by_name = {domain.name: domain for domain in columns}
+    outputs = contract.outputs
+    problems = []
+    if outputs.kind not in KINDS:
+        problems.append(f"contract.outputs.kind: expected one of {', '.join(KINDS)}")
+    elif outputs.kind != "regression" and len(set(outputs.labels)) < 2:
+        problems.append("contract.outputs.labels: at least two different labels are needed")
+    if target is not None and target in by_name:
+        problems.append(f"contract.inputs: holds the target {target}, which no model may see")
+    for name, direction in contract.monotone.items():
+        domain = by_name.get(name)
+        if domain is None:
+            problems.append(f"contract.monotone.{name}: no such input column")
+        elif domain.kind not in ("number", "integer") or domain.values:
+            problems.append(f"contract.monotone.{name}: only a number can go up or down")
+        if direction not in ("up", "down"):
+            problems.append(f"contract.monotone.{name}: expected up or down")
+    if contract.monotone and (outputs.kind == "labels" or len(outputs.targets) > 1):
+        problems.append("contract.monotone: needs a probability or one regression value")
+    for name in contract.invariant:
+        if name not in by_name:
+            problems.append(f"contract.invariant: no input column {name}")
+    if problems:
+        raise SpecInvalid("the contract can't be used:\n  " + "\n  ".join(problems))
+    return Claims(
+        name=model.name,
+        input=model.input,
+        domains=columns,
+        outputs=outputs,
+        monotone=tuple(sorted(contract.monotone.items())),
+        invariant=tuple(contract.invariant),
+        errors=tuple(contract.errors),
+    )
+
+
+def roles(claims: Claims, methods: Sequence[str]) -> dict[str, str]:
+    """Return which method answers what: ``probabilities``, ``labels`` or ``regression``.
+
+    The first is the claimed kind; a model with both ``predict_proba`` and ``predict`` has a
+    second. Raises ModelUnusable when the claimed kind has no method.
+    """
+    kind = claims.outputs.kind
+    wanted = "predict_proba" if kind == "probabilities" else "predict"
+    method = next((m for m in (wanted, "call") if m in methods), None)
+    if method is None:
+        raise ModelUnusable(
+            f"the outputs are {kind}, and the model has no {wanted} and can't be called",
+            hint=f"load must return an object with {wanted}, or a function of a batch",
+        )
+    found = {kind: method}
+    if method == "predict_proba" and "predict" in methods:
+        found["labels"] = "predict"
+    elif kind == "labels" and method == "predict" and "predict_proba" in methods:
+        found["probabilities"] = "predict_proba"
+    return found

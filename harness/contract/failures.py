@@ -1,0 +1,88 @@
+"""From rows that fail to failures that a person can read: each cause once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from harness.contract import rows
+from harness.contract.batch import Batch, Broken, Refusal
+from harness.contract.cause import Explained, explain
+from harness.contract.oracle import Oracle
+from harness.contract.promise import Cause, Failure, OutOfTime, Skip
+from harness.contract.rule import Rule
+from harness.contract.trial import Malformed, Trial
+
+MOST = 3
+"""How many causes of one broken promise are looked for."""
+
+def failures(
+    trial: Trial,
+    oracle: Oracle,
+    suspects: Batch,
+    observed: Callable[[Batch], str],
+    *,
+    at_first: str = "",
+) -> Iterator[Failure]:
+    """Yield one failure for each cause among *suspects*, up to ``MOST``.
+
+    *observed* says what came out for a batch of one row; *at_first* what was seen when the first
+    suspect was found.
+    """
+    passing: Batch | None = None
+    for _ in range(MOST):
+        if not suspects.rows:
+            return
+        calls, row = trial.calls, suspects.head(1)
+        try:
+            if not oracle.mask(row)[0]:
+                yield Failure(
+                    row=row.row(0),
+                    observed=at_first or observed(row),
+                    cause=Cause(columns=(), rule="depends on the other rows of its batch"),
+                )
+                return
+            if passing is None:
+                passing = passing_rows(trial, oracle)
+            explained = explain(oracle, row, passing, trial.pools)
+            seen = observed(explained.row)
+        except (OutOfTime, Broken) as ended:
+            yield Failure(
+                row=row.row(0),
+                observed=at_first or str(ended),
+                cause=Cause(
+                    columns=(), rule=f"not found: {ended}", calls=trial.calls - calls
+                ),
+            )
+            return
+        yield failure(explained, seen, trial.calls - calls)
+        suspects = left(suspects, explained.rule)
+
+
+def failure(explained: Explained, observed: str, calls: int) -> Failure:
+    """Return an explained row as a failure."""
+    rule = explained.rule
+    cause = Cause(columns=rule.columns, rule=rule.text, calls=calls)
+    return Failure(row=explained.row.row(0), observed=observed, cause=cause)
+
+
+def passing_rows(trial: Trial, oracle: Oracle) -> Batch:
+    """Return rows that pass: of the real ones if any do, else made ones; maybe none at all."""
+    try:
+        probes = trial.probe.rows
+    except (Skip, Malformed, Refusal):
+        probes = trial.candidates
+    for batch in (probes, rows.make(trial.plan, 0, 256).batch):
+        tried = batch if oracle.bulk else batch.head(12)
+        found = np.flatnonzero(~oracle.mask(tried))
+        if len(found):
+            return tried.take(found)
+    return probes.head(0)
+
+
+def left(suspects: Batch, rule: Rule) -> Batch:
+    """Return the suspects that *rule* doesn't explain; the first one is explained."""
+    rest = ~rule.matches(suspects)
+    rest[:1] = False
+    return suspects.take(np.flatnonzero(rest))

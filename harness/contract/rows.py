@@ -1,0 +1,177 @@
+"""Rows in bulk that the schema admits. Row i of a seed can be made again alone.
+
+Each cell is drawn from one 64-bit word of Philox4x64-10 (Salmon et al., "Parallel random numbers:
+as easy as 1, 2, 3", SC 2011): the key is (seed, column), the counter is the row. A row is one of
+
+- 50 %: every cell at a stated level (what the coverage counts),
+- 10 %: every cell at any level,
+- 25 %: from the training data (a whole real row, or cells of different ones, or the range between),
+- 15 %: log-uniform over twelve decades or so.
+
+In half of the last two kinds one cell is put at a level: one odd value in an ordinary row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.contract.batch import Array, Batch, Cells, join
+from harness.contract.levels import Pool
+from harness.contract.schema import admits, snap
+
+_STATED, _ANY, _TRAINING = 0.50, 0.60, 0.85
+_ROW_STREAM = 2**32
+_WORD = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What rows are made from: a pool a column, and *real* rows that the schema admits, whose
+    columns are of the pools' kinds."""
+
+    pools: tuple[Pool, ...]
+    real: Batch
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """Rows. Those at positions *stated* are made of stated levels alone, *codes* says which:
+    shape (len(stated), columns)."""
+
+    batch: Batch
+    stated: Array
+    codes: Array
+
+
+def plan(pools: Sequence[Pool], training: Batch | None, *, seed: int = 0) -> Plan:
+    """Return what rows are made from; training rows that the schema doesn't admit are left out."""
+    empty = Batch(columns=tuple(pool.levels.take(np.zeros(0, int)) for pool in pools))
+    if training is None or not training.rows:
+        return Plan(pools=tuple(pools), real=empty, seed=seed)
+    fine = np.ones(training.rows, bool)
+    columns = []
+    for pool in pools:
+        held = _as_kind(training[pool.domain.name], pool.levels.kind)
+        fine &= admits(pool.domain, held)
+        columns.append(held)
+    if not fine.any():
+        return Plan(pools=tuple(pools), real=empty, seed=seed)
+    real = Batch(columns=tuple(columns)).take(np.flatnonzero(fine))
+    return Plan(pools=tuple(pools), real=real, seed=seed)
+
+
+def _as_kind(column: Cells, kind: str) -> Cells:
+    if column.kind == "integer" and kind == "number":
+        return replace(column, kind=kind, values=column.values.astype(float), dtype="")
+    return column
+
+
+def make(plan: Plan, start: int, stop: int) -> Made:
+    """Return rows *start* to *stop* of the plan."""
+    row_words = _words(plan.seed, _ROW_STREAM, start, stop)
+    kind = (row_words >> _HALF).astype(float) / 2.0**32
+    low = row_words & _WORD
+    odd = np.where(low & np.uint64(1), -1, (low >> np.uint64(1)) % np.uint64(len(plan.pools)))
+    whole = ((low >> np.uint64(8)) & np.uint64(1)).astype(bool)
+    source = (low >> np.uint64(9)).astype(np.int64)
+    stated = np.flatnonzero(kind < _STATED)
+    columns = []
+    codes = np.empty((len(stated), len(plan.pools)), np.int8)
+    for number, pool in enumerate(plan.pools):
+        words = _words(plan.seed, number, start, stop)
+        pick, share = words & _WORD, (words >> _HALF).astype(float) / 2.0**32
+        level = _choose(pick, len(pool.levels))
+        level[stated] = _choose(pick[stated], pool.stated)
+        codes[:, number] = level[stated]
+        drawn = pool.levels.take(level)
+        free = (kind >= _ANY) & (odd != number)
+        trained = np.flatnonzero(free & (kind < _TRAINING))
+        if plan.real.rows:
+            real = plan.real.columns[number]
+            at = np.where(whole[trained], source[trained], pick[trained]).astype(np.int64)
+            drawn = _set(drawn, trained, real.take(at % plan.real.rows))
+            trained = trained[~whole[trained] & (share[trained] < 0.5)]
+        if pool.numeric:
+            between = _between(pool, share[trained] * 2.0 % 1.0)
+            drawn = _set_values(drawn, trained, between)
+            spread = np.flatnonzero(free & (kind >= _TRAINING))
+            drawn = _set_values(drawn, spread, _log_uniform(pool, pick[spread], share[spread]))
+        columns.append(drawn)
+    return Made(batch=Batch(columns=tuple(columns)), stated=stated, codes=codes)
+
+
+def again(plan: Plan, indices: Array) -> Batch:
+    """Return the rows of the plan at *indices*, in that order."""
+    parts, order = [], []
+    for block in np.unique(indices // _BLOCK).tolist():
+        inside = np.flatnonzero(indices // _BLOCK == block)
+        made = make(plan, block * _BLOCK, (block + 1) * _BLOCK).batch
+        parts.append(made.take(indices[inside] - block * _BLOCK))
+        order.append(inside)
+    if not parts:
+        return make(plan, 0, 1).batch.take(np.zeros(0, int))
+    return join(parts).take(np.argsort(np.concatenate(order), kind="stable"))
+
+
+def _words(seed: int, stream: int, start: int, stop: int) -> Array:
+    """Return one uint64 a row; Philox4x64 gives four a counter."""
+    first = start // 4
+    made = np.random.Philox(key=[seed, stream], counter=first).random_raw(stop - first * 4)
+    return np.asarray(made[start - first * 4 :], np.uint64)
+
+
+def _choose(pick: Array, count: int) -> Array:
+    return ((pick * np.uint64(count)) >> _HALF).astype(np.int64)
+
+
+def _set(cells: Cells, where: Array, other: Cells) -> Cells:
+    values, missing = cells.values.copy(), cells.missing
+    values[where] = other.values
+    if missing is not None or other.missing is not None:
+        missing = cells.absent.copy()
+        missing[where] = other.absent
+    return replace(cells, values=values, missing=missing)
+
+
+def _set_values(cells: Cells, where: Array, values: Array) -> Cells:
+    return _set(cells, where, replace(cells, values=values, missing=None))
+
+
+def _between(pool: Pool, share: Array) -> Array:
+    values = pool.low + share * (pool.high - pool.low)
+    return _admitted(pool, values, fallback=values)
+
+
+def _log_uniform(pool: Pool, pick: Array, share: Array) -> Array:
+    low, high = float(pool.domain.low), float(pool.domain.high)
+    if pool.levels.kind == "datetime":
+        return _admitted(pool, low + share * (high - low), fallback=share * 0)
+    limit = min(max(abs(low), abs(high)), 1e12)
+    decades = np.log10(limit) + 3.0 if limit > 0 else 0.0
+    sign = np.where(pick & np.uint64(1), -1.0, 1.0)
+    values = sign * 10.0 ** (share * decades - 3.0)
+    ends = max(low, -limit), min(high, limit)
+    inside = ends[0] + share * (ends[1] - ends[0])
+    return _admitted(pool, values, fallback=inside)
+
+
+def _admitted(pool: Pool, values: Array, *, fallback: Array) -> Array:
+    """Return *values* as the column holds them, those outside the bounds replaced."""
+    low, high = pool.domain.low, pool.domain.high
+    values = np.where((values >= low) & (values <= high), values, fallback)
+    if pool.domain.multiple_of:
+        values = snap(values, pool.domain.multiple_of)
+    if pool.levels.dtype == "float32":
+        values = values.astype(np.float32).astype(float)
+    if pool.domain.kind == "integer":
+        values = np.floor(values)
+    if pool.levels.kind == "number":
+        return np.clip(values, float(low), float(high))
+    whole = np.clip(values, -(2.0**62), 2.0**62).astype(np.int64)
+    return np.clip(whole, int(low), int(high))

@@ -1,0 +1,325 @@
+"""A trial: one model, its claims and its rows, while they are being checked.
+
+What checks share lives here: the budget of time, the rows to probe with, the answers to them, the
+sweep. It has the lifetime of one report (or of one pytest process).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.contract import levels, rows
+from harness.contract.batch import (
+    Answer,
+    Array,
+    Batch,
+    Broken,
+    Cells,
+    Mask,
+    Model,
+    Refusal,
+    cells,
+    join,
+    moment,
+)
+from harness.contract.claims import Claims, roles
+from harness.contract.deadline import Overdue, Worker
+from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
+from harness.contract.promise import OutOfTime, Settings, Skip
+from harness.contract.schema import admits
+from harness.core.errors import ModelUnusable
+
+if TYPE_CHECKING:
+    from harness.contract.hostile import HostilePass
+    from harness.contract.sweep import Sweep
+
+_REFUSED_CALLS = 40
+_CALL_SHARE = 3.0
+
+
+class Malformed(Exception):
+    """An answer whose shape or type is not the claimed one; *kind* is ``shape`` or ``dtype``."""
+
+    def __init__(self, kind: str, role: str, problem: str) -> None:
+        super().__init__(problem)
+        self.kind = kind
+        self.role = role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """Rows that the schema admits and the model answered, and its answers by role."""
+
+    rows: Batch
+    answers: Mapping[str, Answer]
+
+
+class Trial:
+    """The model under trial and what is known of it so far.
+
+    *reopen* gives a new model when the old one died or hangs. *kept* are rows that failed before,
+    by check. *given* is all training rows as they came, *training* those columns that are inputs
+    (no rows, when one is lacking).
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        model: Model,
+        training: Batch,
+        *,
+        settings: Settings,
+        reopen: Callable[[], Model] | None = None,
+        kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
+        """Take what is tried; nothing is called yet."""
+        self.claims = claims
+        self.settings = settings
+        lacking = set(claims.columns) - set(training.names)
+        self.training = training.head(0) if lacking else training.only(claims.columns)
+        self.given = training
+        self.model = model
+        self.roles = roles(claims, model.methods)
+        self._kept = dict(kept or {})
+        self.calls = 0
+        self.swept = 0
+        self.spent = 0.0
+        self.notes: list[str] = []
+        self._reopen = reopen
+        self._worker: Worker = getattr(model, "worker", None) or Worker()
+        self._broken = ""
+        self._started: float | None = None
+        self._probes: dict[str, Probe] = {}
+        self._check = ""
+        self.sweep: Sweep | None = None
+        self.hostile: HostilePass | None = None
+
+    @contextmanager
+    def running(self, check: str) -> Iterator[None]:
+        """Let *check* use the budget: only time spent in here counts."""
+        self._check, self._started = check, time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent += time.monotonic() - self._started
+            self._started = None
+
+    @property
+    def left(self) -> float:
+        """The seconds that remain of the budget."""
+        running = 0.0 if self._started is None else time.monotonic() - self._started
+        return self.settings.seconds - self.spent - running
+
+    def answer(self, batch: Batch, role: str) -> Answer:
+        """Return the model's answer in *role*, of whatever form.
+
+        Raises Refusal, Broken (it died, or gave no answer in time) or OutOfTime.
+        """
+        return self.call(lambda model: model.answer(batch, method=self.roles[role]))
+
+    def call(self, job: Callable[[Model], Answer]) -> Answer:
+        """Return what *job* gets out of the model, within the budget."""
+        if self.left <= 0:
+            raise OutOfTime(f"the budget of {self.settings.seconds:g} s is used up")
+        if self._broken:
+            self._restart()
+        self.calls += 1
+        model = self.model
+        longest = min(self.left, self.settings.seconds / _CALL_SHARE)
+        try:
+            return self._worker.run(lambda: job(model), seconds=longest)
+        except Overdue as overdue:
+            self._broken = f"the model hangs: {overdue}"
+        except Broken as broken:
+            self._broken = str(broken)
+        raise Broken(self._broken)
+
+    def _restart(self) -> None:
+        if self._reopen is None:
+            raise Broken(f"the model is gone since: {self._broken}")
+        try:
+            self.model = self._reopen()
+        except ModelUnusable as unusable:
+            raise Broken(f"the model can't be started again: {unusable.message}") from unusable
+        self._worker = getattr(self.model, "worker", None) or Worker()
+        self._broken = ""
+
+    def answers(self, batch: Batch) -> dict[str, Answer]:
+        """Return the answers in every role, of whatever form."""
+        return {role: self.answer(batch, role) for role in self.roles}
+
+    def reading(self, batch: Batch) -> Reading:
+        """Return the answers as numbers; raises Malformed when their form is not the claimed."""
+        return self.read(batch.rows, self.answers(batch))
+
+    def read(self, count: int, answers: Mapping[str, Answer]) -> Reading:
+        """Return *answers* to *count* rows as numbers; raises Malformed."""
+        for role, answer in answers.items():
+            if problem := shape_problem(self.claims, role, answer, count):
+                raise Malformed("shape", role, problem)
+            if problem := dtype_problem(self.claims, role, answer):
+                raise Malformed("dtype", role, problem)
+        return read(self.claims, answers, count)
+
+    @property
+    def main(self) -> str:
+        """The role that the claims are about."""
+        return next(iter(self.roles))
+
+    @cached_property
+    def pools(self) -> tuple[levels.Pool, ...]:
+        """What is tried in each column."""
+        known = self.training if self.training.rows else None
+        constants = getattr(self.model, "constants", None)
+        return levels.pools(self.claims.domains, known, constants=constants)
+
+    @cached_property
+    def plan(self) -> rows.Plan:
+        """What rows in bulk are made from."""
+        return rows.plan(self.pools, self.training, seed=self.settings.seed)
+
+    @cached_property
+    def candidates(self) -> Batch:
+        """The rows to probe with: real ones spread over the training data, with some missing
+        cells where the schema admits them; made ones where there are no real rows."""
+        count = self.settings.probe_rows
+        if self.plan.real.rows:
+            spread = np.linspace(0, self.plan.real.rows - 1, min(count, self.plan.real.rows))
+            chosen = as_trained(self.plan.real.take(spread.astype(int)), self.training)
+        else:
+            self.notes.append("no training rows: probes use made rows")
+            chosen = rows.make(self.plan, 0, count).batch
+        return _with_missing(chosen, self.claims)
+
+    @cached_property
+    def sound(self) -> tuple[Batch | None, Batch | None, str]:
+        """The candidates that the model answers in the claimed form, those that it does not, and
+        why not; None where there are none. After 40 calls the rest counts as not answered."""
+        good: list[Array] = []
+        bad: list[Array] = []
+        reason = ""
+        stack = [np.arange(self.candidates.rows)]
+        last = self.calls + _REFUSED_CALLS
+        while stack:
+            part = stack.pop()
+            try:
+                self.reading(self.candidates.take(part))
+                good.append(part)
+            except (Refusal, Malformed) as trouble:
+                reason = reason or str(trouble)
+                if len(part) == 1 or self.calls >= last:
+                    bad.append(part)
+                else:
+                    half = len(part) // 2
+                    stack += [part[half:], part[:half]]
+        return self._some(good), self._some(bad), reason
+
+    def _some(self, parts: list[Array]) -> Batch | None:
+        return self.candidates.take(np.sort(np.concatenate(parts))) if parts else None
+
+    @property
+    def probe(self) -> Probe:
+        """The rows to probe with and the answers to them: real rows, and kept ones of the check
+        that runs. Raises Skip when the model answers none."""
+        kept = self.kept(self._check)
+        key = self._check if kept is not None else ""
+        if key not in self._probes:
+            batch, _, reason = self.sound
+            if batch is None:
+                raise Skip(f"no row to probe with is answered: {reason}")
+            if kept is not None:
+                batch = join([kept, batch])
+            self._probes[key] = Probe(rows=batch, answers=self.answers(batch))
+        return self._probes[key]
+
+    def kept(self, check: str) -> Batch | None:
+        """Return the rows that failed *check* before and that the schema still admits."""
+        found = []
+        for row in self._kept.get(check, ()):
+            if set(row) != set(self.claims.columns):
+                continue
+            batch = batch_of(row, self.candidates)
+            if all(admits(domain, batch[domain.name])[0] for domain in self.claims.domains):
+                found.append(batch)
+        return join(found) if found else None
+
+    def odd(self, check: str) -> tuple[Batch, ...]:
+        """Return the rows that failed *check* before and that the schema does not admit."""
+        rows_kept = [batch_of(row, self.candidates) for row in self._kept.get(check, ())]
+        return tuple(
+            batch
+            for batch in rows_kept
+            if batch.names != self.claims.columns
+            or not all(admits(d, batch[d.name])[0] for d in self.claims.domains)
+        )
+
+    def again(self, indices: Array) -> Batch:
+        """Return rows of the sweep by number."""
+        return rows.again(self.plan, indices)
+
+
+def batch_of(row: Mapping[str, Any], like: Batch) -> Batch:
+    """Return one *row* as a batch whose columns are of *like*'s kinds where its values allow."""
+    return Batch(columns=tuple(cell_of(row[c.name], c) for c in like.columns if c.name in row))
+
+
+def cell_of(value: Any, like: Cells) -> Cells:
+    """Return *value* as a column of one row: of *like*'s kind if it is of that kind, else mixed."""
+    kind = like.kind
+    fits = {
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "boolean": isinstance(value, bool),
+        "string": isinstance(value, str),
+        "datetime": isinstance(value, str),
+    }
+    if kind == "integer" and isinstance(value, float):
+        kind = "number"
+    elif value is not None and not fits.get(kind, False):
+        kind = "mixed"
+    held = value
+    if kind == "datetime" and value is not None:
+        try:
+            held = moment(value)
+        except ValueError:
+            kind = "mixed"
+    if kind == "integer" and held is not None and not -(2**63) <= held < 2**63:
+        kind = "mixed"
+    return cells(like.name, kind, [held], dtype=like.dtype if kind == like.kind else "")
+
+
+def as_trained(made: Batch, training: Batch) -> Batch:
+    """Return *made* rows with whole numbers held as the training data hold them."""
+    columns = []
+    for column in made.columns:
+        held = training[column.name] if column.name in training.names else column
+        if held.kind == "integer" and column.kind == "number":
+
+
+            column = replace(
+                column, kind="integer", values=column.values.astype(np.int64), dtype=held.dtype
+            )
+        columns.append(column)
+    return Batch(columns=tuple(columns))
+
+
+def _with_missing(batch: Batch, claims: Claims) -> Batch:
+    """Return *batch* with two missing cells in every nullable column that has fewer."""
+
+
+    for number, domain in enumerate(claims.domains):
+        column = batch[domain.name]
+        if not domain.nullable or int(column.absent.sum()) >= 2 or batch.rows < 8:
+            continue
+        missing: Mask = column.absent.copy()
+        at = (5 + 7 * number) % (batch.rows - 1)
+        missing[[at, at + 1]] = True
+        batch = batch.put(replace(column, missing=missing))
+    return batch

@@ -1,0 +1,193 @@
+"""What every step of the line needs, gathered once: the project, its environment's image, its
+code, its data by digest, and the bench on which jobs run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.contract.batch import Batch
+from harness.contract.claims import Claims, claims_of
+from harness.core.digest import Digest
+from harness.core.errors import DataMissing, SpecInvalid
+from harness.engine.engine import Engine
+from harness.flows.environment import Opened, opened
+from harness.image import code, model
+from harness.image.image import Image
+from harness.image.model import Runnable
+from harness.spec import parse
+from harness.spec.nearest import did_you_mean
+from harness.spec.project import Model, Project
+from harness.stages import load, train
+from harness.stages.load import Bench, Limits
+from harness.world import files
+from harness.world.store import Store
+
+Progress = Callable[[str], None]
+STATE = ".harness"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A project on its way. *files* are the data by name (train, dev, holdout), with digests."""
+
+    project: Project
+    challenger: str
+    declared: Model
+    store: Store
+    bench: Bench
+    environment: Opened
+    trees: dict[str, str]
+    files: dict[str, tuple[Path, Digest]]
+    progress: Progress
+    tables: dict[str, Batch] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """The project's own state folder."""
+        return self.project.folder / STATE
+
+    @property
+    def claims(self) -> Claims:
+        """What the contract claims of this model."""
+        assert self.project.contract is not None and self.project.data is not None
+        return claims_of(self.declared, self.project.contract, target=self.project.data.target)
+
+    @property
+    def bare(self) -> Runnable:
+        """The environment and our runtime: enough to read data, with no code of the model."""
+        runtime = {"runtime": self.trees["runtime"]}
+        return model.partial(self.environment.built, runtime, self.store)
+
+    def table(self, name: str) -> Batch:
+        """Return the rows of train, dev or holdout, read in the image, once per line."""
+        if name not in self.tables:
+            self.progress(f"reading {name}")
+            self.tables[name] = load.read(self.bench, self.bare, self.files[name][0]).batch
+        return self.tables[name]
+
+
+def begin(
+    project: Project,
+    *,
+    challenger: str,
+    store: Store,
+    engine: Engine,
+    limits: Limits,
+    workers: int,
+    progress: Progress,
+) -> Line:
+    """Return the line at its start: environment built, code collected, data found.
+
+    Raises SpecInvalid for an unknown challenger, DataMissing for a data file that is not there.
+    """
+    declared = _variant(project, challenger)
+    assert declared.environment is not None and project.environments is not None
+    found = _files(project)
+    environment = opened(
+        parse.find(declared.environment, project.environments),
+        store,
+        workers=workers,
+        progress=progress,
+    )
+    varied = replace(project, model=declared)
+    trees = {
+        "runtime": model.runtime_tree(store),
+        "settings": model.settings_tree(settings(varied), store),
+        "code": model.tree("code", code.files(project), store),
+    }
+    return Line(
+        project=project,
+        challenger=challenger,
+        declared=declared,
+        store=store,
+        bench=Bench(engine=engine, env=environment.built.image.settings.env, limits=limits),
+        environment=environment,
+        trees=trees,
+        files=found,
+        progress=progress,
+    )
+
+
+def settings(project: Project) -> dict[str, Any]:
+    """Return what the runtime must know of the model, as ``model.json`` holds it."""
+    declared = project.model
+    contract = project.contract
+    outputs = contract.outputs if contract else None
+    return {
+        "name": declared.name,
+        "load": declared.load,
+        "train": declared.train,
+        "input": declared.input,
+        "seed": declared.seed,
+        "errors": list(contract.errors) if contract else [],
+        "inputs": contract.inputs if contract else None,
+        "outputs": {
+            "kind": outputs.kind,
+            "labels": list(outputs.labels),
+            "positive_only": outputs.positive_only,
+            "targets": list(outputs.targets),
+        }
+        if outputs
+        else None,
+    }
+
+
+def trained(line: Line) -> tuple[str, bool]:
+    """Return the artifact's tree and whether it was there before."""
+    line.progress("training")
+    data, digest = line.files["train"]
+    return train.train(
+        line.bench,
+        line.environment.built,
+        line.trees,
+        data,
+        digest=digest,
+        seed=line.declared.seed,
+        store=line.store,
+    )
+
+
+def assembled(line: Line, artifact: str) -> Image:
+    """Return the model image of the line with its trained *artifact*."""
+    return model.assemble(
+        line.environment.built,
+        {**line.trees, "artifact": artifact},
+        line.store,
+        name=line.declared.name,
+    )
+
+
+def _variant(project: Project, challenger: str) -> Model:
+    if not challenger:
+        return project.model
+    try:
+        return project.challengers[challenger]
+    except KeyError as unknown:
+        meant = did_you_mean(challenger, project.challengers)
+        raise SpecInvalid(
+            f"{project.file} declares no challenger {challenger!r}{meant}",
+            hint=f"declared are: {', '.join(sorted(project.challengers)) or 'none'}",
+        ) from unknown
+
+
+def _files(project: Project) -> dict[str, tuple[Path, Digest]]:
+    data = project.data
+    assert data is not None
+    named = {"train": data.train, "dev": data.dev, "holdout": data.holdout}
+    found = {}
+    for name, path in named.items():
+        if path is None:
+            continue
+        if not path.is_file():
+            prepare = project.folder / "prepare.py"
+            raise DataMissing(
+                f"{path} is not there; harness.toml names it as data.{name}",
+                hint="nox -s promote runs the example's prepare.py first"
+                if prepare.is_file()
+                else "put the file there, or correct harness.toml",
+            )
+        found[name] = (path, files.digest_of(path))
+    return found

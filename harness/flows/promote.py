@@ -1,0 +1,226 @@
+"""The whole line: specification, lock, image, contract, training, integration, decision, ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.errors import LedgerMoved
+from harness.decision.decide import Verdict
+from harness.decision.policy import Policy
+from harness.engine.engine import Engine
+from harness.flows import judge, line, stages
+from harness.flows.judge import Judged
+from harness.flows.line import Line, Progress
+from harness.image.image import Image
+from harness.ledger import history
+from harness.ledger.entry import Entry
+from harness.ledger.history import Champion
+from harness.ledger.ledger import Ledger
+from harness.report.view import Run
+from harness.spec.project import Project
+from harness.stages.load import Limits
+from harness.stages.stage import StageResult
+from harness.world.clock import Clock, stamp
+from harness.world.store import Store
+
+RACES = 20
+"""How often a run begins its decision anew because another challenger was promoted meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a promotion is asked with. *commit* and *actor* are recorded as told."""
+
+    project: Project
+    challenger: str
+    store: Store
+    engine: Engine
+    ledger: Ledger
+    limits: Limits
+    clock: Clock
+    commit: str
+    actor: str
+    workers: int
+    progress: Progress
+    reproduce: str
+
+
+def promote(request: Request) -> Run:
+    """Take the project's model through the line and return what came of it."""
+    on = line.begin(
+        request.project,
+        challenger=request.challenger,
+        store=request.store,
+        engine=request.engine,
+        limits=request.limits,
+        workers=request.workers,
+        progress=request.progress,
+    )
+    origin = {"commit": request.commit, "actor": request.actor}
+    policy = judge.policy_of(on)
+    sealed = judge.sealed(on, request.ledger, policy, origin)
+    checked = [stages.check_data(on)]
+    image = None
+    if checked[-1].passed:
+        artifact, _ = line.trained(on)
+        image = line.assembled(on, artifact)
+        for check in stages.after_training(on, image).values():
+            checked.append(check())
+            if not checked[-1].passed:
+                break
+    return _decided(request, on, policy, sealed, tuple(checked), image, origin)
+
+
+def _decided(
+    request: Request,
+    on: Line,
+    policy: Policy,
+    sealed: Entry,
+    checked: tuple[StageResult, ...],
+    image: Image | None,
+    origin: dict[str, Any],
+) -> Run:
+    """Return the run with its decision, deciding anew while others become champion first."""
+    for race in range(RACES):
+        champion = history.champion(request.ledger.entries(), on.declared.name)
+        common = _common(request, on, policy, sealed, checked, image, champion)
+        if image is None or not checked[-1].passed:
+            return _stopped(common, champion)
+        if champion is not None and champion.image == image.digest:
+            return _same(common, champion)
+        try:
+            judged = judge.judge(
+                on,
+                image,
+                request.ledger,
+                policy,
+                sealed,
+                champion,
+                evidence=_evidence(on, image, checked),
+                origin=origin,
+            )
+        except LedgerMoved:
+            if race == RACES - 1:
+                raise
+            continue
+        return _judged(common, judged, champion, policy)
+    raise AssertionError("unreachable: the last race raises")
+
+
+def _evidence(on: Line, image: Image, checked: tuple[StageResult, ...]) -> dict[str, Any]:
+    return {
+        "lock": on.environment.lock.digest,
+        "environment": on.environment.lock.reference,
+        "config": image.config,
+        "data": {name: digest for name, (_, digest) in on.files.items()},
+        "stages": {stage.stage: stage.summary for stage in checked},
+    }
+
+
+def _common(
+    request: Request,
+    on: Line,
+    policy: Policy,
+    sealed: Entry,
+    checked: tuple[StageResult, ...],
+    image: Image | None,
+    champion: Champion | None,
+) -> dict[str, Any]:
+    gain = f", gain ≥ {policy.minimum_gain:g}" if policy.minimum_gain else ""
+    notes = []
+    if on.files["holdout"][0].is_relative_to(on.project.folder):
+        notes.append(
+            "the holdout lies in the repository, where trainers can read it: "
+            "the reuse guarantee needs a private holdout"
+        )
+    return {
+        "model": on.declared.name,
+        "challenger": on.challenger,
+        "commit": request.commit,
+        "engine": request.engine.name,
+        "time": stamp(request.clock()),
+        "environment": on.environment.lock.reference,
+        "image": image.digest if image else "",
+        "config": image.config if image else "",
+        "layers": len(image.layers) if image else len(on.environment.built.image.layers),
+        "rebuilt": on.environment.built.rebuilt,
+        "champion": champion.name if champion else "",
+        "champion_image": champion.image if champion else "",
+        "stages": checked,
+        "policy": f"{policy.metric}{gain}, error {policy.error:.3g} over {policy.looks} looks",
+        "policy_entry": sealed.number,
+        "looks": policy.looks,
+        "notes": tuple(notes),
+        "digests": {
+            "lock": on.environment.lock.digest,
+            **{f"data {name}": digest for name, (_, digest) in on.files.items()},
+        },
+        "reproduce": request.reproduce,
+    }
+
+
+def _stays(champion: Champion | None) -> str:
+    return f"{champion.name} stays" if champion else "nothing is promoted"
+
+
+def _stopped(common: dict[str, Any], champion: Champion | None) -> Run:
+    failed = common["stages"][-1]
+    return Run(
+        **common,
+        verdict=Verdict.KEEP,
+        headline=f"{_stays(champion)}; holdout untouched, no look spent",
+        why=f"stage {failed.stage} failed: {failed.summary}",
+    )
+
+
+def _same(common: dict[str, Any], champion: Champion) -> Run:
+    return Run(
+        **common,
+        verdict=Verdict.KEEP,
+        headline=f"{champion.name} stays; no look spent",
+        why="this very image is the champion already",
+        number=champion.number,
+        entry=champion.entry.number,
+    )
+
+
+def _judged(
+    common: dict[str, Any], judged: Judged, champion: Champion | None, policy: Policy
+) -> Run:
+    if judged.screened is not None:
+        return Run(
+            **common,
+            verdict=Verdict.KEEP,
+            headline=f"{_stays(champion)}; no look spent",
+            why=judged.screened.reason,
+        )
+    if judged.early is not None:
+        return Run(
+            **common,
+            verdict=judged.early.verdict,
+            headline=f"{_stays(champion)}; no look spent",
+            why=judged.early.reason,
+            rule=judged.early.rule,
+            level=judged.early.level,
+        )
+    assert judged.result is not None and judged.look is not None
+    body = judged.result.body
+    decision, number = body["decision"], body["number"]
+    if number is not None:
+        replaced = f"replaces :{champion.number}" if champion else "is the first champion"
+        headline = f"{body['model']}:{number} {replaced}"
+    else:
+        headline = f"{_stays(champion)}"
+    return Run(
+        **common,
+        verdict=Verdict(decision["verdict"]),
+        headline=headline,
+        why=decision["reason"] + ("; guardrails hold" if decision["guardrails"] else ""),
+        number=number,
+        look=judged.look.body["look"],
+        spent=judged.spent,
+        rule=decision["rule"],
+        level=decision["level"],
+        entry=judged.result.number,
+    )

@@ -1,0 +1,307 @@
+"""A door to pip-tools and pip, run by the interpreter that ships.
+
+``pip-compile --generate-hashes`` resolves; ``pip install --dry-run --report`` under the same
+interpreter then says which wheel of each package fits it. Both come from the user's own
+installation as a private copy: the image's interpreter has no packages, and gets none.
+
+Of this machine's pip settings only how to reach an index counts (:func:`reach`): its find-links,
+extra indices, constraints and format choices stay out of a lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from harness.core.digest import Digest, of_hex
+from harness.core.errors import NetworkUnavailable, ResolutionFailed, ToolMissing
+from harness.lock.lock import Wheel
+from harness.world import sources
+from harness.world.process import Finished
+
+RunPython = Callable[[Sequence[str], Mapping[str, str], Path, Sequence[Path]], Finished]
+"""Runs the interpreter that ships: arguments, additional environment, working directory, and
+folders to import from."""
+
+TOOL = "pip-tools"
+PASSED = (
+    "HOME",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+"""What of our environment a resolver is told: how to reach a network, and where netrc lies."""
+
+_UNREACHABLE = re.compile(
+    r"connection broken by|Max retries exceeded|ConnectionError|ProxyError|SSLError"
+    r"|Temporary failure in name resolution|ReadTimeoutError"
+)
+
+
+def resolve(
+    requirements: Sequence[str],
+    *,
+    previous: Sequence[Wheel] = (),
+    upgrade: bool = False,
+    run_python: RunPython,
+    source: sources.Python,
+    cache: Path,
+) -> tuple[Wheel, ...]:
+    """Return one wheel for each package that *requirements* need, sorted by name.
+
+    *previous* pins stay unless a requirement excludes them; with *upgrade* all may move. *cache*
+    is a folder that makes the next resolution faster. Raises ResolutionFailed,
+    NetworkUnavailable, ToolMissing.
+    """
+    roots = [_requirement(text) for text in requirements]
+    with tempfile.TemporaryDirectory(prefix="harness-lock-") as name:
+        folder = Path(name)
+        tools = folder / "tools"
+        copy_distributions(TOOL, tools)
+        env = reach(source, cache=cache)
+
+        def run(*arguments: str) -> None:
+            _check(run_python(arguments, env, folder, (tools,)))
+
+        (folder / "wanted.in").write_text("".join(f"{root}\n" for root in sorted(map(str, roots))))
+        pins = folder / "pinned.txt"
+        if previous:
+            pins.write_text("".join(map(_pin, previous)))
+        files = ("--cache-dir", str(cache / "pip-tools"), "--output-file", pins.name, "wanted.in")
+        moving = ("--upgrade",) if upgrade else ()
+        run("-m", "piptools", "compile", *COMPILE, *moving, *files)
+        hashes = parse_pins(pins.read_text())
+        (folder / "exact.txt").write_text("".join(f"{n}=={v}\n" for n, v in sorted(hashes)))
+        run("-m", "pip", "install", *INSTALL, "--report", "report.json", "-r", "exact.txt")
+        report = json.loads((folder / "report.json").read_bytes())
+    return wheels(report, hashes=hashes, roots=roots)
+
+
+COMPILE = (
+    "--quiet",
+    "--generate-hashes",
+    "--allow-unsafe",
+    "--strip-extras",
+    "--no-config",
+    "--no-header",
+    "--no-annotate",
+    "--no-emit-options",
+    "--resolver=backtracking",
+    "--pip-args=--only-binary=:all: --no-input",
+)
+INSTALL = (
+    "--dry-run",
+    "--quiet",
+    "--no-deps",
+    "--no-input",
+    "--ignore-installed",
+    "--only-binary=:all:",
+    "--no-warn-script-location",
+    "--root-user-action=ignore",
+)
+
+
+def reach(source: sources.Python, *, cache: Path) -> dict[str, str]:
+    """Return the environment of a resolver: how to reach an index, and nothing that selects."""
+    told = {name: os.environ[name] for name in PASSED if name in os.environ}
+    options = {
+        "PIP_INDEX_URL": source.index,
+        "PIP_PROXY": source.connection.proxy,
+        "PIP_CERT": source.connection.certificates,
+        "PIP_CLIENT_CERT": source.connection.client,
+        "PIP_TRUSTED_HOST": " ".join(source.connection.trusted) or None,
+        "PIP_TIMEOUT": f"{source.connection.timeout:g}",
+        "PIP_RETRIES": None if source.retries is None else str(source.retries),
+    }
+    told |= {name: value for name, value in options.items() if value is not None}
+    return told | {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        "NO_COLOR": "1",
+    }
+
+
+def copy_distributions(name: str, target: Path) -> None:
+    """Copy the installed distribution *name* and all it requires into *target*, no more.
+
+    Raises ToolMissing when one is absent, or isn't pure Python.
+    """
+    queue, seen = [name], set[str]()
+    while queue:
+        wanted = canonicalize_name(queue.pop())
+        if wanted in seen:
+            continue
+        seen.add(wanted)
+        try:
+            found = metadata.distribution(wanted)
+        except metadata.PackageNotFoundError as missing:
+            raise ToolMissing(
+                f"{wanted} is not installed, and resolving needs it",
+                hint="pip install 'model-harness[promote]'",
+            ) from missing
+        _copy(found, target)
+        for text in found.requires or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                queue.append(requirement.name)
+
+
+def parse_pins(text: str) -> dict[tuple[str, str], frozenset[Digest]]:
+    """Return the sha256 digests that a hashed requirements file allows, by name and version."""
+    found: dict[tuple[str, str], frozenset[Digest]] = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        if match := re.match(r"([A-Za-z0-9][\w.-]*)==([^\s;]+)", line.strip()):
+            digests = re.findall(r"--hash=sha256:([0-9a-f]{64})", line)
+            found[canonicalize_name(match[1]), str(Version(match[2]))] = frozenset(
+                map(of_hex, digests)
+            )
+    return found
+
+
+def wheels(
+    report: Mapping[str, Any],
+    *,
+    hashes: Mapping[tuple[str, str], frozenset[Digest]],
+    roots: Iterable[Requirement],
+) -> tuple[Wheel, ...]:
+    """Return the wheels of pip's installation report (format version 1), sorted by name.
+
+    Each file's digest must be one that the resolver allowed. Raises ResolutionFailed.
+    """
+    found: dict[str, Wheel] = {}
+    needs: dict[str, list[Requirement]] = {}
+    for item in report["install"]:
+        name = canonicalize_name(item["metadata"]["name"])
+        version = str(Version(item["metadata"]["version"]))
+        info = item["download_info"]
+        filename = unquote(urlsplit(info["url"]).path.rpartition("/")[2])
+        digest = of_hex(info.get("archive_info", {}).get("hashes", {}).get("sha256", ""))
+        if digest not in hashes.get((name, version), frozenset()):
+            raise ResolutionFailed(
+                f"the index offers {filename} with a digest that the resolver did not see",
+                hint="the index is changing, or two of its mirrors differ; try again",
+            )
+        found[name] = Wheel(name=name, version=version, filename=filename, digest=digest)
+        needs[name] = [Requirement(text) for text in item["metadata"].get("requires_dist", ())]
+    if missing := sorted(name for name, _ in hashes if name not in found):
+        raise ResolutionFailed(
+            f"pip chose no file for {', '.join(missing)}", hint="lock again; if it stays, report it"
+        )
+    edges = dependencies(needs, roots=roots, environment=report["environment"])
+    return tuple(
+        Wheel(
+            name=wheel.name,
+            version=wheel.version,
+            filename=wheel.filename,
+            digest=wheel.digest,
+            dependencies=tuple(sorted(edges[name])),
+        )
+        for name, wheel in sorted(found.items())
+    )
+
+
+def dependencies(
+    needs: Mapping[str, Sequence[Requirement]],
+    *,
+    roots: Iterable[Requirement],
+    environment: Mapping[str, str],
+) -> dict[str, set[str]]:
+    """Return which packages of *needs* each one depends on, in *environment*.
+
+    A package's optional dependencies count when somebody asks for the extra.
+    """
+    edges: dict[str, set[str]] = {name: set() for name in needs}
+    queue = [(canonicalize_name(root.name), extra) for root in roots for extra in _extras(root)]
+    seen = set(queue)
+    while queue:
+        name, extra = queue.pop()
+        for need in needs.get(name, ()):
+            if need.marker is None or need.marker.evaluate({**environment, "extra": extra}):
+                other = canonicalize_name(need.name)
+                if other in needs and other != name:
+                    edges[name].add(other)
+                fresh = {(other, asked) for asked in _extras(need)} - seen
+                seen |= fresh
+                queue += sorted(fresh)
+    return edges
+
+
+def _extras(requirement: Requirement) -> tuple[str, ...]:
+    return ("", *sorted(requirement.extras))
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as broken:
+        raise ResolutionFailed(
+            f"requirements: {text!r} is no requirement: {broken}",
+            hint="write NAME, NAME~=1.2 or NAME[extra]>=1",
+        ) from broken
+    if requirement.url is not None:
+        raise ResolutionFailed(
+            f"requirements: {requirement.name} names a place, and a lock names none",
+            hint="put the wheel into an index, and require it by name",
+        )
+    return requirement
+
+
+def _pin(wheel: Wheel) -> str:
+    return f"{wheel.name}=={wheel.version} \\\n    --hash={wheel.digest}\n"
+
+
+def _copy(distribution: metadata.Distribution, target: Path) -> None:
+    files = distribution.files
+    if files is None:
+        raise ToolMissing(
+            f"the installed {distribution.name} does not list its files",
+            hint="use a virtual environment: pip install 'model-harness[promote]'",
+        )
+    for file in files:
+        if file.parts[0] == ".." or file.is_absolute() or "__pycache__" in file.parts:
+            continue
+        if file.suffix in (".so", ".pyd"):
+            raise ToolMissing(
+                f"the installed {distribution.name} is not pure Python",
+                hint=f"pip install --force-reinstall {distribution.name}",
+            )
+        copy = target.joinpath(*file.parts)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(distribution.locate_file(file)), copy)
+
+
+def _check(finished: Finished) -> None:
+    if finished.code == 0:
+        return
+    said = finished.stderr.decode("utf-8", "replace")
+    if _UNREACHABLE.search(said):
+        raise NetworkUnavailable(
+            f"the package index could not be reached: {finished.tail}",
+            hint="connect to the network, or set another source: harness doctor",
+        )
+    raise ResolutionFailed(
+        f"the requirements can't be resolved with wheels only:\n{finished.tail}",
+        hint="loosen the requirements that the lines above name",
+    )

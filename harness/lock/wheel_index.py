@@ -1,0 +1,131 @@
+"""A door to package indices: which address has the file that a lock names.
+
+Speaks the simple repository API as JSON (PEP 691) or HTML (PEP 503), and reads folders and pages
+of links (pip's ``--find-links``). A digest decides what is accepted, so any source will do.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+from harness.core.errors import HashMismatch, LockedFileGone, NetworkUnavailable
+from harness.lock.lock import Wheel
+from harness.world import http, sources
+from harness.world.http import NotFound
+from harness.world.store import Store
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class WheelIndex:
+    """The indices and links that this machine's pip would look at, asked lazily."""
+
+    source: sources.Python
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _known: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def download(self, wheel: Wheel, *, store: Store) -> None:
+        """Put *wheel* into *store* from the first source that has its bytes.
+
+        Raises LockedFileGone when every source answers and none has the file, HashMismatch when
+        those that have it have other bytes, NetworkUnavailable when one can't be reached.
+        """
+        if store.has(wheel.digest):
+            return
+        other: HashMismatch | None = None
+        silent: NetworkUnavailable | None = None
+        for place in self._places():
+            try:
+                address = self._address(place, wheel)
+                if address is None:
+                    continue
+                chunks = http.stream(address, using=self.source.connection)
+                store.add_stream(chunks, expected=wheel.digest, name=wheel.filename)
+                return
+            except NotFound:
+                continue
+            except HashMismatch as mismatch:
+                other = mismatch
+            except NetworkUnavailable as unavailable:
+                silent = unavailable
+        if other is not None:
+            raise other
+        if silent is not None:
+            raise silent
+        raise LockedFileGone(
+            f"no index offers {wheel.filename} any more",
+            hint="lock again (harness lock NAME --upgrade) as a new version, "
+            "or name an index that has it: harness doctor",
+        )
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """Yield where to look, the nearest first: ``links`` or ``index``, and an address."""
+        for link in self.source.links:
+            yield "links", link
+        for local in (extra for extra in self.source.extra if extra.startswith("file:")):
+            yield "index", local
+        yield "index", self._index()
+        for extra in self.source.extra:
+            if not extra.startswith("file:"):
+                yield "index", extra
+
+    def _index(self) -> str:
+        with self._lock:
+            if "" not in self._known:
+                self._known[""] = self.source.index or sources.pip_default_index()
+            return self._known[""]
+
+    def _address(self, place: tuple[str, str], wheel: Wheel) -> str | None:
+        kind, address = place
+        if kind == "index":
+            return self._on_page(f"{address.rstrip('/')}/{wheel.name}/", wheel.filename)
+        if (folder := _folder(address)) is not None:
+            file = folder / wheel.filename
+            return file.absolute().as_uri() if file.is_file() else None
+        return self._on_page(address, wheel.filename)
+
+    def _on_page(self, page: str, filename: str) -> str | None:
+        if page.startswith("file:") and page.endswith("/"):
+            page += "index.html"
+        data = http.get(page, using=self.source.connection, headers={"Accept": ACCEPT})
+        return links(data, page).get(filename)
+
+
+def links(page: bytes, address: str) -> dict[str, str]:
+    """Return the files that a *page* at *address* links to, by file name, as full addresses."""
+    text = page.decode("utf-8", "replace")
+    if text.lstrip().startswith("{"):
+        found = {file["filename"]: file["url"] for file in json.loads(text)["files"]}
+    else:
+        parser = _Links()
+        parser.feed(text)
+        found = {unquote(urlsplit(link).path.rpartition("/")[2]): link for link in parser.found}
+    return {name: urljoin(address, link).partition("#")[0] for name, link in found.items()}
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a" and (link := dict(attrs).get("href")):
+            self.found.append(link)
+
+
+def _folder(address: str) -> Path | None:
+    """Return the folder that *address* names, by path or ``file:``; None for a page of links."""
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        return None
+    text = urllib.request.url2pathname(parts.path) if parts.scheme == "file" else address
+    path = Path(text).expanduser()
+    return path if path.is_dir() else None

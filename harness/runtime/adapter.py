@@ -1,0 +1,89 @@
+"""The way into a model and back: columns in, its own input, one call, one column out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from harness.runtime.frame import Column
+    from harness.runtime.inputs import Unbuildable, build
+    from harness.runtime.loading import Unloadable, load, methods
+    from harness.runtime.mutation import snapshot, unchanged
+    from harness.runtime.outputs import Output, take_apart
+    from harness.runtime.table import read_table
+else:
+    from frame import Column
+    from inputs import Unbuildable, build
+    from loading import Unloadable, load, methods
+    from mutation import snapshot, unchanged
+    from outputs import Output, take_apart
+    from table import read_table
+
+__all__ = [
+    "Unbuildable",
+    "UnknownMethod",
+    "Unloadable",
+    "ask",
+    "build",
+    "call",
+    "declared",
+    "failure",
+    "load",
+    "methods",
+    "read_table",
+]
+
+METHODS = ("predict_proba", "predict", "call")
+
+
+class UnknownMethod(ValueError):
+    """Not one of the ways in which a model is asked."""
+
+
+def call(model: Any, method: str, inputs: Any) -> tuple[dict[str, Any], Column | None]:
+    """Return the header and the column of one answer; (header, None) when the model raised.
+
+    An answered header has ``shape``, ``container``, ``names``, ``mutated`` and ``type``; one whose
+    container is ``unknown`` has shape [] and one missing cell, and ``why`` tells what it was.
+    ``mutated`` says whether *inputs* differ from what they were. Raises ValueError for another
+    *method* than ``predict_proba``, ``predict`` or ``call``.
+    """
+    before = snapshot(inputs)
+    try:
+        output = ask(model, method, inputs)
+    except (Exception, SystemExit) as raised:  # whatever a model raises is its answer
+        if isinstance(raised, UnknownMethod):
+            raise
+        return {"status": "refused", "error": failure(raised)}, None
+    header = {
+        "status": "answered",
+        "shape": list(output.shape),
+        "container": output.container,
+        "names": output.names,
+        "mutated": not unchanged(inputs, before),
+        "type": output.type,
+    }
+    return header | ({"why": output.why} if output.why else {}), output.column
+
+
+def ask(model: Any, method: str, inputs: Any) -> Output:
+    """Return the model's answer taken apart; raises whatever the model raises."""
+    if method not in METHODS:
+        raise UnknownMethod(f"method {method!r} is none of {', '.join(METHODS)}")
+    return take_apart((model if method == "call" else getattr(model, method))(inputs))
+
+
+def failure(raised: BaseException) -> dict[str, Any]:
+    """Return an exception as a frame's ``error``: its type, its classes' names, its message."""
+    names = [kind.__name__ for kind in type(raised).__mro__ if kind is not object]
+    try:
+        message = str(raised)
+    except Exception as unsayable:  # an exception's own __str__ may raise
+        message = f"(its message can't be made: {type(unsayable).__name__})"
+    return {"type": names[0], "mro": names, "message": message}
+
+
+def declared(error: Mapping[str, Any], errors: Iterable[str]) -> bool:
+    """Return whether *error* is one of the declared refusals, subclasses included."""
+    return not set(error["mro"]).isdisjoint(errors)

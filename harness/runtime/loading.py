@@ -1,0 +1,108 @@
+"""From settings to a model: the declared functions, and the files that need none."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+PICKLES = (".joblib", ".pkl", ".pickle")
+
+
+class Unloadable(Exception):
+    """The model can't be made from its settings; the message says what to change."""
+
+
+def load(settings: Mapping[str, Any], artifact: Path, *, folder: Path) -> Any:
+    """Return the model: what ``load`` of *settings* makes of *artifact*, or what a file holds.
+
+    *settings* are those of ``model.json``; *folder* becomes the working directory and the first
+    entry of the import path. Without ``load``, *artifact* must be one joblib or pickle file, or a
+    folder with exactly one. Raises Unloadable, or whatever the model's own code raises.
+    """
+    enter(folder)
+    declared = settings.get("load")
+    if declared:
+        return function(declared, "load")(artifact)
+    return _unpickle(_single(artifact))
+
+
+def enter(folder: Path) -> None:
+    """Make *folder* the working directory and the first entry of the import path."""
+    os.chdir(folder)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def function(address: str, setting: str) -> Callable[..., Any]:
+    """Return the function at ``module:name``; raises Unloadable, or what importing it raises."""
+    module, _, name = address.partition(":")
+    if not module or not name:
+        raise Unloadable(f'model.{setting} = {address!r}: expected "module:function"')
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise Unloadable(
+                f"model.{setting} = {address!r}: module {module} has no {name}"
+            ) from None
+    if not callable(found):
+        raise Unloadable(f"model.{setting} = {address!r} is no function")
+    return found  # type: ignore[no-any-return]
+
+
+def methods(model: Any, outputs: Mapping[str, Any]) -> list[str]:
+    """Return the methods that are checked, the one of the declared kind first.
+
+    Probabilities are asked of ``predict_proba``, labels and numbers of ``predict``, both of the
+    object itself (``call``) when it has no such method. A model with both has both checked, but
+    numbers have no probabilities. Raises Unloadable for an object that can do neither.
+    """
+    kind = outputs.get("kind", "labels")
+    wanted = ["predict_proba", "predict"] if kind == "probabilities" else ["predict"]
+    if kind == "labels":
+        wanted.append("predict_proba")
+    found = [name for name in wanted if callable(getattr(model, name, None))]
+    if wanted[0] in found:
+        return found
+    if callable(model):
+        return ["call", *found]
+    raise Unloadable(
+        f"a model of {kind} needs {wanted[0]} or must be callable; "
+        f"{type(model).__module__}.{type(model).__qualname__} is neither"
+    )
+
+
+def _single(artifact: Path) -> Path:
+    if artifact.is_dir():
+        files = sorted(path for path in artifact.iterdir() if path.is_file())
+        if len(files) == 1:
+            return files[0]
+        raise Unloadable(
+            f"the artifact is a folder of {len(files)} files; "
+            'say how to load it: load = "module:function" under [model]'
+        )
+    if not artifact.exists():
+        raise Unloadable(f"there is no artifact at {artifact}")
+    return artifact
+
+
+def _unpickle(path: Path) -> Any:
+    if path.suffix not in PICKLES:
+        raise Unloadable(
+            f"no way is known to load a {path.suffix or 'nameless'} file ({path.name}); "
+            'say how: load = "module:function" under [model]'
+        )
+    try:
+        joblib = importlib.import_module("joblib")
+    except ModuleNotFoundError:
+        if path.suffix == ".joblib":
+            raise Unloadable(f"{path.name} needs joblib, which this environment lacks") from None
+        with path.open("rb") as file:
+            return pickle.load(file)
+    return joblib.load(path)  # reads plain pickles too

@@ -1,0 +1,77 @@
+"""Whether a model changed the input that it was given."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+
+def snapshot(inputs: Any) -> Any:
+    """Return a copy of *inputs* that shares nothing that could be changed in place.
+
+    Arrow tables can't be changed: they are their own copy.
+    """
+    if type(inputs).__module__.partition(".")[0] == "pyarrow":
+        return inputs
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(inputs, pandas.DataFrame):
+        return copy.deepcopy(inputs)
+    held = inputs.copy(deep=True)
+    for place, dtype in enumerate(held.dtypes):
+        if str(dtype) == "object":  # pandas copies the references alone
+            values = held.iloc[:, place].to_numpy()
+            if any(isinstance(cell, list | dict) for cell in values):
+                held.isetitem(place, pandas.Series(copy.deepcopy(values), held.index, dtype=object))
+    return held
+
+
+def unchanged(inputs: Any, before: Any) -> bool:
+    """Return whether *inputs* equals its *snapshot* to the bit: cells, dtypes, columns, index.
+
+    A missing cell equals itself only; None, NaN and NaT are three values.
+    """
+    if inputs is before:
+        return True
+    pandas, np = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if pandas is not None and isinstance(before, pandas.DataFrame):
+        return (
+            inputs.shape == before.shape
+            and _same_index(inputs.columns, before.columns)
+            and _same_index(inputs.index, before.index)
+            and all(
+                _same_array(inputs.iloc[:, place].array, before.iloc[:, place].array)
+                for place in range(before.shape[1])
+            )
+        )
+    if np is not None and isinstance(before, np.ndarray):
+        return inputs.shape == before.shape and _same_array(inputs, before)
+    return bool(inputs == before)
+
+
+def _same_index(one: Any, other: Any) -> bool:
+    return bool(
+        one.dtype == other.dtype and one.equals(other) and list(one.names) == list(other.names)
+    )
+
+
+def _same_array(one: Any, other: Any) -> bool:
+    np = sys.modules["numpy"]
+    if one.dtype != other.dtype:
+        return False
+    if isinstance(one.dtype, np.dtype):
+        a, b = np.ascontiguousarray(one), np.ascontiguousarray(other)
+        if a.dtype.kind != "O":
+            return bool(a.tobytes() == b.tobytes())
+        return all(map(_same_cell, a.ravel().tolist(), b.ravel().tolist()))
+    return bool(one.equals(other))
+
+
+def _same_cell(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float) and one != one:
+        return bool(other != other)
+    return bool(one == other)

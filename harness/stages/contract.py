@@ -1,0 +1,73 @@
+"""The contract, over the probe: the model as it lies in the image that ships."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from harness.contract import run
+from harness.contract.batch import Batch
+from harness.contract.claims import Claims
+from harness.contract.promise import Failure, Outcome, Report, Settings
+from harness.core.digest import Digest
+from harness.image.model import Runnable
+from harness.stages.load import Bench, probe
+from harness.stages.stage import Problem, StageResult
+
+
+def report(
+    bench: Bench,
+    runnable: Runnable,
+    claims: Claims,
+    rows: Batch,
+    settings: Settings,
+    *,
+    digest: Digest,
+) -> Report:
+    """Return the contract's report on the model in the image; *rows* are real features."""
+    with probe(bench, runnable, label="contract") as model:
+        found = run.run(claims, model, rows, settings=settings)
+    return replace(found, digest=digest)
+
+
+def check(
+    bench: Bench,
+    runnable: Runnable,
+    claims: Claims,
+    rows: Batch,
+    settings: Settings,
+    *,
+    digest: Digest,
+) -> StageResult:
+    """Return whether the model keeps its contract in the image."""
+    found = report(bench, runnable, claims, rows, settings, digest=digest)
+    passed = sum(check.outcome == "passed" for check in found.checks)
+    coverage = "".join(f", {t}-way {share:.1%}" for t, share in sorted(found.coverage.items())[:1])
+    return StageResult(
+        stage="contract",
+        passed=found.ok,
+        summary=f"{passed} checks, {found.rows:,} rows{coverage}"
+        if found.ok
+        else f"{len(found.failed)} of {len(found.checks)} checks",
+        problems=tuple(
+            _problem(check, failure)
+            for check in found.failed
+            for failure in (check.failures or (None,))
+        ),
+        details=found.to_json(),
+    )
+
+
+def _problem(check: Outcome, failure: Failure | None) -> Problem:
+    if failure is None:
+        return Problem(promise=check.promise, lines=(("reason", check.reason),))
+    columns = failure.cause.columns or tuple(failure.row)
+    row = ", ".join(
+        f"{name} = {_shown(failure.row[name])}" for name in columns if name in failure.row
+    )
+    lines = [("row", row), ("observed", failure.observed), ("cause", failure.cause.rule)]
+    return Problem(promise=check.promise, lines=tuple((k, v) for k, v in lines if v))
+
+
+def _shown(value: Any) -> str:
+    return "missing" if value is None else repr(value)

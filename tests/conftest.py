@@ -1,0 +1,52 @@
+"""What the rooms' tests share: a store that outlives the session, and the curated environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def cache(pytestconfig: pytest.Config) -> Path:
+    """The tests' own cache folder: kept between sessions, empty in a fresh clone."""
+    assert pytestconfig.cache is not None
+    return Path(pytestconfig.cache.mkdir("harness"))
+
+
+@pytest.fixture(scope="session")
+def tabular_lock_file() -> Path:
+    return ROOT / "envs" / "tabular" / "pylock.1.toml"
+
+
+@pytest.fixture(scope="session")
+def tabular_lock(tabular_lock_file: Path):  # type: ignore[no-untyped-def]
+    from harness.lock import pylock
+
+    return pylock.loads(tabular_lock_file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def fetched(cache: Path, tabular_lock):  # type: ignore[no-untyped-def]
+    """A store that has every file of the curated environment, from this machine's registries."""
+    from harness.lock.fetch import fetch
+    from harness.world import files
+    from harness.world.store import Store
+
+    store = Store(cache)
+    with files.locked(cache / "locks" / "session"):
+        fetch(tabular_lock, store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def tabular(fetched, tabular_lock):  # type: ignore[no-untyped-def]
+    """The curated environment, built."""
+    from harness.image import build
+
+    return build.environment(tabular_lock, fetched)
