@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import pytest
 from hypothesis import settings
@@ -33,6 +34,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def requires_tool() -> Callable[..., None]:
     """The marker's work as a call, for a program that only some cases of a test need."""
     return _require
+
+
+@pytest.fixture(scope="session")
+def with_plugin() -> tuple[str, ...]:
+    """Arguments that make a pytest below this one load our plugin, exactly once.
+
+    An installed Harness is loaded by its entry point; pytest refuses one module by two names.
+    """
+    installed = any(point.name == "harness" for point in entry_points(group="pytest11"))
+    return () if installed else ("-p", "harness.contract.plugin")
 
 
 def _require(*names: str) -> None:

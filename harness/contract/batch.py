@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -180,9 +181,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     A column of whole and other numbers becomes one of numbers, one of any two kinds mixed.
     """
     first = batches[0]
-    return replace(
-        first, columns=tuple(_join([b[name] for b in batches]) for name in first.names)
-    )
+    return replace(first, columns=tuple(_join([b[name] for b in batches]) for name in first.names))
 
 
 def _join(parts: Sequence[Cells]) -> Cells:
@@ -202,9 +201,7 @@ def _join(parts: Sequence[Cells]) -> Cells:
 def mosaic(pool: Batch, source: Array) -> Batch:
     """Return rows put together from cells of *pool*: cell (i, j) is row ``source[i, j]`` of
     column j. *source* has shape (rows, columns)."""
-    return replace(
-        pool, columns=tuple(c.take(source[:, j]) for j, c in enumerate(pool.columns))
-    )
+    return replace(pool, columns=tuple(c.take(source[:, j]) for j, c in enumerate(pool.columns)))
 
 
 def to_column(column: Cells) -> Column:
@@ -337,9 +334,7 @@ def _decode(column: Column) -> list[str]:
         raise ValueError(f"column {column.name}: text without offsets")
     at = np.frombuffer(column.offsets, "<i8").tolist()
     data = column.data
-    return [
-        data[start:stop].decode() for start, stop in zip(at[:-1], at[1:], strict=True)
-    ]
+    return [data[start:stop].decode() for start, stop in pairwise(at)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -378,6 +373,7 @@ class Refusal(Exception):
     """The model raised. *type* is the exception's class, *mro* its classes' names."""
 
     def __init__(self, type: str, mro: Sequence[str], message: str) -> None:
+        """Take what the model's exception said of itself."""
         super().__init__(f"{type}: {message}" if message else type)
         self.type = type
         self.mro = tuple(mro)

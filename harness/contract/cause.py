@@ -8,7 +8,7 @@ are needed: one that happens to hold half of a conjunction would hide that half.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -51,9 +51,7 @@ def _codes(column: Cells) -> Array:
     return np.unique(np.array(held, object).astype(str), return_inverse=True)[1].reshape(-1)
 
 
-def explain(
-    oracle: Oracle, row: Batch, passing: Batch, pools: Sequence[Pool]
-) -> Explained:
+def explain(oracle: Oracle, row: Batch, passing: Batch, pools: Sequence[Pool]) -> Explained:
     """Return why *row* (a batch of one, which fails) fails and *passing* rows don't."""
     if not passing.rows:
         return Explained(row=row, rule=Rule(conditions=()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.contract.batch import Refusal
 from harness.contract.schema import Domain, domains
 from harness.core.errors import ModelUnusable, SpecInvalid
 from harness.spec.project import Contract, Model, Outputs
@@ -104,6 +105,12 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
         invariant=tuple(contract.invariant),
         errors=tuple(contract.errors),
     )
+
+
+def declared(claims: Claims, refusal: Refusal) -> bool:
+    """Return whether *refusal* is by one of the declared errors, subclasses included."""
+    names = {error.rpartition(".")[2] for error in claims.errors}
+    return not names.isdisjoint(name.rpartition(".")[2] for name in refusal.mro)
 
 
 def roles(claims: Claims, methods: Sequence[str]) -> dict[str, str]:

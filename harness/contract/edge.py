@@ -58,7 +58,9 @@ def _threshold(
 ) -> tuple[Condition, Axis, Any]:
     if good is None or line.place(good) == line.place(bad):
         candidates = [v for v in _first(pool.levels, 24) if v is not None and v != bad]
-        passes = [v for v, f in zip(candidates, oracle.mask(build(candidates)), strict=True) if not f]
+        passes = [
+            v for v, f in zip(candidates, oracle.mask(build(candidates)), strict=True) if not f
+        ]
         if not passes:
             return Condition(column=name, sign="==", value=bad), line, None
         good = passes[0]

@@ -17,6 +17,7 @@ from harness.contract.trial import Malformed, Trial
 MOST = 3
 """How many causes of one broken promise are looked for."""
 
+
 def failures(
     trial: Trial,
     oracle: Oracle,
@@ -51,9 +52,7 @@ def failures(
             yield Failure(
                 row=row.row(0),
                 observed=at_first or str(ended),
-                cause=Cause(
-                    columns=(), rule=f"not found: {ended}", calls=trial.calls - calls
-                ),
+                cause=Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls),
             )
             return
         yield failure(explained, seen, trial.calls - calls)

@@ -183,7 +183,8 @@ def _odd_numbers(domain: Domain, value: Any) -> Iterator[Oddity]:
         above = high + 1 if domain.kind == "integer" else float(np.nextafter(high, np.inf))
         yield Oddity(column=name, kind="number above the maximum", value=above)
     if domain.closed:
-        yield Oddity(column=name, kind="unseen value in a closed column", value=_beyond(domain))
+        beyond = max(domain.values) + 1
+        yield Oddity(column=name, kind="unseen value in a closed column", value=beyond)
     if domain.kind == "integer":
         yield Oddity(column=name, kind="fraction in place of a whole number", value=0.5)
     if value is not None:
@@ -193,10 +194,6 @@ def _odd_numbers(domain: Domain, value: Any) -> Iterator[Oddity]:
     yield Oddity(column=name, kind="comma decimal", value="12,5")
     yield Oddity(column=name, kind="text in place of a number", value="many")
     yield Oddity(column=name, kind="empty text in place of a number", value="")
-
-
-def _beyond(domain: Domain) -> float | int:
-    return max(domain.values) + 1
 
 
 def _odd_texts(domain: Domain, value: Any) -> Iterator[Oddity]:

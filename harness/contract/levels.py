@@ -70,15 +70,19 @@ def pools(
     *,
     constants: Mapping[str, Sequence[float]] | None = None,
 ) -> tuple[Pool, ...]:
-    """Return one pool a column; *constants* are numbers that the model's own rules use.
+    """Return one pool a column; *constants* are numbers that the model's own rules use, by
+    column, those of no certain column under ``*``.
 
     Raises SpecInvalid when nothing that we know of fits a column's domain.
     """
+    known = constants or {}
     return tuple(
         _pool(
             domain,
-            None if training is None or domain.name not in training.names else training[domain.name],
-            (constants or {}).get(domain.name, ()),
+            None
+            if training is None or domain.name not in training.names
+            else training[domain.name],
+            [*known.get(domain.name, ()), *known.get("*", ())],
         )
         for domain in domains
     )
@@ -129,9 +133,7 @@ def _kind(domain: Domain, training: Cells | None) -> str:
     return domain.kind
 
 
-def _candidates(
-    domain: Domain, kind: str, seen: Cells, constants: Sequence[float]
-) -> list[Any]:
+def _candidates(domain: Domain, kind: str, seen: Cells, constants: Sequence[float]) -> list[Any]:
     if domain.kind == "boolean":
         return list(domain.values) or [False, True]
     if domain.closed:

@@ -29,9 +29,8 @@ class Reading:
 def shape_problem(claims: Claims, role: str, answer: Answer, rows: int) -> str:
     """Return what is wrong with the answer's shape or column order; empty when nothing is."""
     wanted: tuple[int, ...] = (rows,)
-    if role == "probabilities" and not claims.outputs.positive_only:
-        wanted = (rows, claims.width)
-    elif role == "regression" and claims.outputs.targets:
+    by_label = role == "probabilities" and not claims.outputs.positive_only
+    if by_label or (role == "regression" and claims.outputs.targets):
         wanted = (rows, claims.width)
     if answer.values.shape != wanted:
         return f"{rows} rows got an answer of shape {answer.values.shape}, claimed is {wanted}"

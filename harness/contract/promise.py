@@ -29,6 +29,9 @@ class Settings:
     probe_rows: int = 64
 
 
+DEFAULT = Settings()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cause:
     """The fewest cells that make a row fail, and the rule for them. *calls* of the model found it.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from harness.contract.hostile import HostilePass
     from harness.contract.sweep import Sweep
 
+T = TypeVar("T")
+
 _REFUSED_CALLS = 40
 _CALL_SHARE = 3.0
 
@@ -48,6 +50,7 @@ class Malformed(Exception):
     """An answer whose shape or type is not the claimed one; *kind* is ``shape`` or ``dtype``."""
 
     def __init__(self, kind: str, role: str, problem: str) -> None:
+        """Take what is wrong with the answer in *role*."""
         super().__init__(problem)
         self.kind = kind
         self.role = role
@@ -124,7 +127,12 @@ class Trial:
         """
         return self.call(lambda model: model.answer(batch, method=self.roles[role]))
 
-    def call(self, job: Callable[[Model], Answer]) -> Answer:
+    def together(self, batches: Sequence[Batch], role: str) -> Sequence[Answer]:
+        """Return the answers to *batches*, asked for at once by as many threads."""
+        method = self.roles[role]
+        return self.call(lambda model: model.together(batches, method=method))  # type: ignore[attr-defined]
+
+    def call(self, job: Callable[[Model], T]) -> T:
         """Return what *job* gets out of the model, within the budget."""
         if self.left <= 0:
             raise OutOfTime(f"the budget of {self.settings.seconds:g} s is used up")
@@ -301,8 +309,6 @@ def as_trained(made: Batch, training: Batch) -> Batch:
     for column in made.columns:
         held = training[column.name] if column.name in training.names else column
         if held.kind == "integer" and column.kind == "number":
-
-
             column = replace(
                 column, kind="integer", values=column.values.astype(np.int64), dtype=held.dtype
             )
@@ -312,7 +318,6 @@ def as_trained(made: Batch, training: Batch) -> Batch:
 
 def _with_missing(batch: Batch, claims: Claims) -> Batch:
     """Return *batch* with two missing cells in every nullable column that has fewer."""
-
 
     for number, domain in enumerate(claims.domains):
         column = batch[domain.name]

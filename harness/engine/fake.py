@@ -121,10 +121,12 @@ class Process:
         life = self._life
         until = None if seconds is None else time.monotonic() + seconds
         with life.changed:
+            life.check()
             while not life.terminated:
                 if until is not None and time.monotonic() >= until:
                     return False
                 life.pause(until)
+            life.terminated = False  # a signal is taken once
             return True
 
     def crash(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,8 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
             rows,
             settings,
             digest=image.digest,
+            rows_folder=line.state / "rows",
+            command=f"harness check {os.path.relpath(project.folder)} --image",
         )
 
     return remembered("contract", body, line.state, work)

@@ -41,6 +41,7 @@ _TABLES = (
     "WHEN NEW.number IS NOT (SELECT count(*) FROM entries) "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
+_MAGIC = b"SQLite format 3\0"
 _BEFORE_ALL = -(2**63)
 
 
@@ -62,6 +63,8 @@ def open(
     with _explained(path):
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and _other_file(path):
+            raise _no_ledger(path, "no database")
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
@@ -137,11 +140,23 @@ class SqliteLedger:
 
     def _admitted(self, number: int, digest: bytes, text: bytes) -> Entry:
         entry = lines.parse(text, Digest(digest.decode("ascii", "replace")), number=number)
+        if entry.number != number:
+            raise lines.invalid(entry.number, f"it stands in the place of {number}")
         self._chain.admit(entry)
         return entry
 
     def _forget(self) -> None:
         self._chain, self._entries = Chain(), ()
+
+
+def _other_file(path: Path) -> bool:
+    """Tell whether the file is not SQLite's: of one byte it would make a database without asking.
+
+    With a journal beside it, a killed writer left it, and only SQLite can tell what it was.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    return head not in (b"", _MAGIC) and not path.with_name(f"{path.name}-journal").exists()
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, clock: Clock, *, create: bool) -> None:

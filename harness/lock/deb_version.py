@@ -51,7 +51,7 @@ def satisfies(version: str, relation: str, bound: str) -> bool:
 
 
 def _parts(text: str) -> tuple[Part, ...]:
-    """Split *text* into pairs of non-digits and number, with trailing zeros of no weight dropped.
+    """Split *text* into pairs of non-digits and number, closed by a mark that ``~`` sorts before.
 
     "The lexical comparison is a comparison of ASCII values modified so that all the letters sort
     earlier than all the non-letters and so that a tilde sorts before anything, even the end."
@@ -61,9 +61,7 @@ def _parts(text: str) -> tuple[Part, ...]:
         for letters, number in _PIECES.findall(text)
         if letters or number
     ]
-    while parts and parts[-1] == _END:
-        parts.pop()
-    return (*parts, _END)
+    return (*(parts or [_END]), _END)
 
 
 def _order(letter: str) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import json
 import os
 import pickle
 import sys
@@ -29,6 +31,33 @@ def load(settings: Mapping[str, Any], artifact: Path, *, folder: Path) -> Any:
     if declared:
         return function(declared, "load")(artifact)
     return _unpickle(_single(artifact))
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where settings, code and artifact are; an image has them there."""
+    parser.add_argument("--settings", type=Path, default=Path("/opt/model/model.json"))
+    parser.add_argument("--folder", type=Path, default=Path("/app"), help="the model's code")
+    parser.add_argument("--artifact", type=Path, default=Path("/artifact"))
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """Return what ``model.json`` at *path* says."""
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def step_aside() -> None:
+    """Take our own files off the import path and out of the loaded modules.
+
+    Run as a script, a file of ours makes its folder the first entry of the path, and a model's
+    own ``frame`` or ``serve`` would be hidden by it.
+    """
+    own = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != own]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file and os.path.dirname(os.path.abspath(file)) == own:
+            del sys.modules[name]
 
 
 def enter(folder: Path) -> None:
@@ -61,19 +90,20 @@ def methods(model: Any, outputs: Mapping[str, Any]) -> list[str]:
 
     Probabilities are asked of ``predict_proba``, labels and numbers of ``predict``, both of the
     object itself (``call``) when it has no such method. A model with both has both checked, but
-    numbers have no probabilities. Raises Unloadable for an object that can do neither.
+    numbers have no probabilities. Without a declared kind, all that it has. Raises Unloadable for
+    an object that can do neither.
     """
-    kind = outputs.get("kind", "labels")
-    wanted = ["predict_proba", "predict"] if kind == "probabilities" else ["predict"]
-    if kind == "labels":
-        wanted.append("predict_proba")
+    kind = outputs.get("kind")
+    wanted = {"labels": ["predict", "predict_proba"], "regression": ["predict"]}.get(
+        str(kind), ["predict_proba", "predict"]
+    )
     found = [name for name in wanted if callable(getattr(model, name, None))]
-    if wanted[0] in found:
+    if wanted[0] in found or (found and kind is None):
         return found
     if callable(model):
         return ["call", *found]
     raise Unloadable(
-        f"a model of {kind} needs {wanted[0]} or must be callable; "
+        f"a model of {kind or 'any kind'} needs {wanted[0]} or must be callable; "
         f"{type(model).__module__}.{type(model).__qualname__} is neither"
     )
 

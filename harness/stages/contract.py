@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from harness.contract import run
-from harness.contract.batch import Batch
+from harness.contract import keep, run
+from harness.contract.batch import Batch, Model
 from harness.contract.claims import Claims
-from harness.contract.promise import Failure, Outcome, Report, Settings
+from harness.contract.promise import Failure, Outcome, Report, Settings, reproduce
 from harness.core.digest import Digest
 from harness.image.model import Runnable
 from harness.stages.load import Bench, probe
@@ -23,11 +24,26 @@ def report(
     settings: Settings,
     *,
     digest: Digest,
+    rows_folder: Path,
+    command: str,
 ) -> Report:
     """Return the contract's report on the model in the image; *rows* are real features."""
-    with probe(bench, runnable, label="contract") as model:
-        found = run.run(claims, model, rows, settings=settings)
-    return replace(found, digest=digest)
+    with ExitStack() as running:
+
+        def opened() -> Model:
+            return running.enter_context(probe(bench, runnable, label="contract"))
+
+        return run.run(
+            claims,
+            opened(),
+            rows,
+            settings=settings,
+            reopen=opened,
+            digest=digest,
+            rows_folder=rows_folder,
+            kept=keep.read(rows_folder),
+            command=command,
+        )
 
 
 def check(
@@ -38,9 +54,20 @@ def check(
     settings: Settings,
     *,
     digest: Digest,
+    rows_folder: Path,
+    command: str,
 ) -> StageResult:
     """Return whether the model keeps its contract in the image."""
-    found = report(bench, runnable, claims, rows, settings, digest=digest)
+    found = report(
+        bench,
+        runnable,
+        claims,
+        rows,
+        settings,
+        digest=digest,
+        rows_folder=rows_folder,
+        command=command,
+    )
     passed = sum(check.outcome == "passed" for check in found.checks)
     coverage = "".join(f", {t}-way {share:.1%}" for t, share in sorted(found.coverage.items())[:1])
     return StageResult(
@@ -50,7 +77,7 @@ def check(
         if found.ok
         else f"{len(found.failed)} of {len(found.checks)} checks",
         problems=tuple(
-            _problem(check, failure)
+            _problem(check, failure, command)
             for check in found.failed
             for failure in (check.failures or (None,))
         ),
@@ -58,14 +85,17 @@ def check(
     )
 
 
-def _problem(check: Outcome, failure: Failure | None) -> Problem:
+def _problem(check: Outcome, failure: Failure | None, command: str) -> Problem:
     if failure is None:
         return Problem(promise=check.promise, lines=(("reason", check.reason),))
     columns = failure.cause.columns or tuple(failure.row)
     row = ", ".join(
         f"{name} = {_shown(failure.row[name])}" for name in columns if name in failure.row
     )
-    lines = [("row", row), ("observed", failure.observed), ("cause", failure.cause.rule)]
+    cause = failure.cause
+    calls = f"({len(cause.columns)} cells, {cause.calls} calls)" if cause.columns else ""
+    lines = [("row", row), ("observed", failure.observed), ("cause", f"{cause.rule} {calls}".strip())]
+    lines.append(("replay", reproduce(failure, command)))
     return Problem(promise=check.promise, lines=tuple((k, v) for k, v in lines if v))
 
 

@@ -78,7 +78,14 @@ def probe(
     """Give the model in the image, answering frames; it ends with the context."""
     job = bench.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
     with bench.engine.start(job) as running:
-        yield FrameModel(running.stdin, running.stdout, why=lambda: why(running))
+        try:
+            model = FrameModel(running.stdin, running.stdout)
+        except Broken as gone:
+            raise ModelUnusable(
+                f"the model does not load in its image: {why(running)}",
+                hint="harness build FOLDER, then harness stage imports FOLDER",
+            ) from gone
+        yield model
 
 
 def why(running: Running) -> str:

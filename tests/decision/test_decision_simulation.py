@@ -10,7 +10,7 @@ import numpy as np
 from harness.decision.decide import Verdict, decide
 from harness.decision.policy import Policy
 
-CHAINS, LOOKS, ROWS = 300, 40, 600
+CHAINS, LOOKS, ROWS = 300, 40, 400
 
 
 def model(kinds: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -64,3 +64,38 @@ def test_new_greater_than_old_lets_luck_win_in_nearly_every_chain() -> None:
     policy = Policy(metric="accuracy", classes=2, looks=LOOKS)
 
     assert false_chains(policy, naive=True) > 300 * 0.9
+
+
+def attacks_that_pass(*, scores_leak: bool, runs: int = 30) -> int:
+    """Return how often the vote of 99 random classifiers, true accuracy ½, beats a champion of ½.
+
+    The attack of Blum and Hardt (2015): turn around each classifier that seemed below chance, then
+    let all of them vote (an odd number: no ties). What seems so comes from the holdout's scores, or
+    only from who was promoted.
+    """
+    policy = Policy(metric="accuracy", classes=2, looks=100, error=0.05)
+    random = np.random.default_rng(42)
+    passed = 0
+    for _ in range(runs):
+        champion, promotions = random.random(2000) < 0.5, 0
+        tried = random.random((99, 2000)) < 0.5
+        if scores_leak:
+            seen = tried.mean(axis=1) > 0.5
+        else:
+            decisions = [
+                decide(champion.astype(float), one.astype(float), policy, look=i, promotions=0)
+                for i, one in enumerate(tried, 1)
+            ]
+            seen = np.array([d.verdict is not Verdict.PROMOTE for d in decisions])
+            promotions = int((~seen).sum())
+        vote = (tried ^ seen[:, None]).mean(axis=0) > 0.5
+        final = decide(
+            champion.astype(float), vote.astype(float), policy, look=100, promotions=promotions
+        )
+        passed += final.verdict is Verdict.PROMOTE
+    return passed
+
+
+def test_scores_would_let_random_classifiers_through_and_bits_do_not() -> None:
+    assert attacks_that_pass(scores_leak=True) > 20
+    assert attacks_that_pass(scores_leak=False) == 0

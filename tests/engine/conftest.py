@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,18 @@ from harness.engine.engine import Engine, Job, Mount
 from harness.engine.fake import Fake
 from harness.engine.select import select
 
-FOLDERS = ("app", "artifact", "data", "opt/harness", "opt/model", "run", "tmp", "proc", "dev", "etc")
+FOLDERS = (
+    "app",
+    "artifact",
+    "data",
+    "opt/harness",
+    "opt/model",
+    "run",
+    "tmp",
+    "proc",
+    "dev",
+    "etc",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,3 +114,11 @@ def bench(request: pytest.FixtureRequest, base: Job) -> Workbench:
     else:
         engine = request.getfixturevalue("sandbox_engine")
     return Workbench(engine=engine, base=base)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach; pytest's own are for its user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)

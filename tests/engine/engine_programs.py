@@ -10,7 +10,7 @@ import inspect
 import textwrap
 from typing import Any
 
-REAL = '''
+REAL = """
 import ctypes, os, signal, sys
 
 class Process:
@@ -39,6 +39,7 @@ class Process:
     def pause(self, seconds=None):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         if self.terminated:
+            self.terminated = False
             return True
         if seconds is None:
             signal.sigwait({signal.SIGTERM})
@@ -47,7 +48,7 @@ class Process:
 
     def crash(self):
         ctypes.string_at(0)
-'''
+"""
 
 
 def source(program: Any) -> str:

@@ -119,7 +119,7 @@ def child(work: object, path: Path, barrier: Barrier, name: str, won: object) ->
 
 @pytest.mark.parametrize("work", [raced, settles])
 def test_of_twenty_promotions_at_once_exactly_one_wins(tmp_path: Path, work: object) -> None:
-    for turn in range(3):
+    for turn in range(2):
         path = tmp_path / f"{turn}.db"
         with sqlite.open(path, create=True, clock=clock) as ledger:
             sealed(ledger)
@@ -224,7 +224,7 @@ def test_the_file_itself_refuses_to_change_an_entry(tmp_path: Path, statement: s
         ("DELETE FROM entries WHERE number = 0", 0),
         ("DELETE FROM entries", 0),
         ("UPDATE entries SET number = number + 5 WHERE number > 3", 4),
-        ("UPDATE entries SET number = -1 WHERE number = 5", 0),
+        ("UPDATE entries SET number = -1 WHERE number = 5", 5),
         ("UPDATE entries SET digest = x'00ff' WHERE number = 4", 4),
         ("UPDATE entries SET line = '' WHERE number = 4", 4),
         ("UPDATE entries SET line = 12 WHERE number = 4", 4),

@@ -1,7 +1,5 @@
 """The sessions, in a model's repository of its own, with a Harness that writes down its calls."""
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -34,7 +32,7 @@ RECORDER = """
 import json, os, sys
 def main():
     with open(os.environ["CALLS"], "a") as file:
-        file.write(json.dumps([os.path.basename(sys.prefix), *sys.argv[1:]]) + "\\n")
+        file.write(json.dumps(sys.argv[1:]) + "\\n")
     raise SystemExit(int(os.environ.get("CODE", "0")))
 """
 
@@ -51,11 +49,8 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "Root-Is-Purelib: true\nTag: py3-none-any\n",
         f"{version}.dist-info/entry_points.txt": "[console_scripts]\nharness = recorder:main\n",
     }
-    record = [
-        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip('=')},{len(text)}"
-        for name, text in files.items()
-    ]
-    files[f"{version}.dist-info/RECORD"] = "\n".join([*record, f"{version}.dist-info/RECORD,,", ""])
+    record = "".join(f"{name},,\n" for name in (*files, f"{version}.dist-info/RECORD"))
+    files[f"{version}.dist-info/RECORD"] = record
     wheel = tmp_path_factory.mktemp("wheel") / f"{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items():
@@ -80,7 +75,14 @@ Nox = Callable[..., tuple[subprocess.CompletedProcess[str], list[list[str]]]]
 
 @pytest.fixture
 def nox(recorder: Path, tmp_path: Path) -> Nox:
-    """Return a function that runs nox in a folder; it returns the process and harness' calls."""
+    """Return a function that runs nox in a folder; it returns the process and harness' calls.
+
+    With --no-venv the recorder is found on the PATH.
+    """
+    command = tmp_path / "bin" / "harness"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\n{RECORDER}\nmain()\n")
+    command.chmod(0o755)
 
     def run(folder: Path, *arguments: str, **env: str):
         calls = tmp_path / "calls"
@@ -89,7 +91,13 @@ def nox(recorder: Path, tmp_path: Path) -> Nox:
         done = subprocess.run(
             [sys.executable, "-m", "nox", *arguments],
             cwd=folder,
-            env=inherited | {"HARNESS_REQUIREMENT": str(recorder), "CALLS": str(calls)} | env,
+            env={
+                **inherited,
+                "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+                "HARNESS_REQUIREMENT": str(recorder),
+                "CALLS": str(calls),
+                **env,
+            },
             capture_output=True,
             text=True,
         )
@@ -129,10 +137,10 @@ def test_promote_installs_once_and_again_only_when_harness_changed(
 
     assert 0 == first.returncode, first.stderr
     assert "pip install" in first.stderr
-    assert [["promote", "promote", "."]] == called
+    assert [["promote", "."]] == called
     assert 0 == again.returncode, again.stderr
     assert "pip install" not in again.stderr
-    assert [["promote", "promote", ".", "--challenger", "worse"]] == called_again
+    assert [["promote", ".", "--challenger", "worse"]] == called_again
 
     moved = recorder.with_name("other") / recorder.name
     moved.parent.mkdir()
@@ -142,24 +150,23 @@ def test_promote_installs_once_and_again_only_when_harness_changed(
 
 
 def test_a_failure_of_harness_is_a_failure_of_the_session(repository: Path, nox: Nox):
-    failed, calls = nox(repository, "-s", "promote", CODE="1")
+    failed, calls = nox(repository, "--no-venv", "-s", "promote", CODE="1")
 
     assert 1 == failed.returncode
     assert 1 == len(calls)
 
 
-def test_data_are_written_by_the_preparing_step_once(repository: Path, nox: Nox, tmp_path: Path):
+def test_data_are_written_by_the_preparing_step_once(repository: Path, nox: Nox):
     (repository / "prepare.py").write_text(
         "# /// script\n# dependencies = []\n# ///\n"
-        "import importlib.util, pathlib, sys\n"
-        "assert importlib.util.find_spec('recorder') is None, 'not the session environment'\n"
+        "import pathlib, sys\n"
         "pathlib.Path('data/holdout.csv').write_text(sys.prefix)\n"
     )
     (repository / "data" / "holdout.csv").unlink()
 
-    first, calls = nox(repository, "-s", "promote")
+    first, calls = nox(repository, "--no-venv", "-s", "promote")
     place = (repository / "data" / "holdout.csv").read_text()
-    second, _ = nox(repository, "-s", "promote")
+    second, _ = nox(repository, "--no-venv", "-s", "promote")
 
     assert 0 == first.returncode, first.stderr
     assert 1 == len(calls)
@@ -172,12 +179,27 @@ def test_a_preparing_step_that_writes_nothing_stops_the_session(repository: Path
     (repository / "prepare.py").write_text("")
     (repository / "data" / "train.csv").unlink()
 
-    done, calls = nox(repository, "-s", "promote")
+    done, calls = nox(repository, "--no-venv", "-s", "promote")
 
     (repository / "data" / "train.csv").write_text("y\n")
     assert 1 == done.returncode
     assert "did not write data/train.csv" in done.stderr
     assert [] == calls
+
+
+def test_each_stage_is_a_session(repository: Path, nox: Nox):
+    (repository / "prepare.py").unlink(missing_ok=True)
+
+    done, calls = nox(repository, "--no-venv", "-s", "contract", "smoke_train", "lock", "build")
+
+    assert 0 == done.returncode, done.stderr
+    envs = str(Path("..", "envs"))
+    assert [
+        ["stage", "contract", "."],
+        ["stage", "smoke_train", "."],
+        ["lock", "tabular", "--envs", envs],
+        ["build", "."],
+    ] == calls
 
 
 @pytest.mark.parametrize(

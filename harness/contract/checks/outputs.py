@@ -19,7 +19,7 @@ Wrong = Callable[[Reading], Mask]
 
 def probabilities_are_finite(reading: Reading) -> Mask:
     """No probability is NaN or infinite."""
-    return ~np.isfinite(reading.values["probabilities"]).all(axis=1)
+    return np.asarray(~np.isfinite(reading.values["probabilities"]).all(axis=1), bool)
 
 
 def probabilities_lie_between_zero_and_one(reading: Reading) -> Mask:
@@ -27,7 +27,7 @@ def probabilities_lie_between_zero_and_one(reading: Reading) -> Mask:
     values = reading.values["probabilities"]
     slack = tolerance(reading.claims, reading.answers["probabilities"]).absolute
     with np.errstate(invalid="ignore"):
-        return ((values < -slack) | (values > 1 + slack)).any(axis=1)
+        return np.asarray(((values < -slack) | (values > 1 + slack)).any(axis=1), bool)
 
 
 def probabilities_sum_to_one(reading: Reading) -> Mask:
@@ -35,7 +35,8 @@ def probabilities_sum_to_one(reading: Reading) -> Mask:
     near = tolerance(reading.claims, reading.answers["probabilities"])
     with np.errstate(invalid="ignore", over="ignore"):
         total = reading.values["probabilities"].sum(axis=1)
-        return np.isfinite(total) & (np.abs(total - 1) > near.relative + near.absolute)
+        apart = np.abs(total - 1) > near.relative + near.absolute
+    return np.asarray(np.isfinite(total) & apart, bool)
 
 
 def labels_are_claimed_ones(reading: Reading) -> Mask:
@@ -56,7 +57,7 @@ def the_most_probable_label_is_predicted(reading: Reading) -> Mask:
 
 def values_are_finite(reading: Reading) -> Mask:
     """No predicted value is NaN or infinite."""
-    return ~np.isfinite(reading.values["regression"]).all(axis=1)
+    return np.asarray(~np.isfinite(reading.values["regression"]).all(axis=1), bool)
 
 
 def values_stay_within_their_bounds(reading: Reading) -> Mask:
@@ -65,7 +66,7 @@ def values_stay_within_their_bounds(reading: Reading) -> Mask:
     low = -np.inf if outputs.minimum is None else outputs.minimum
     high = np.inf if outputs.maximum is None else outputs.maximum
     with np.errstate(invalid="ignore"):
-        return ((values < low) | (values > high)).any(axis=1)
+        return np.asarray(((values < low) | (values > high)).any(axis=1), bool)
 
 
 _NEEDS: dict[Wrong, tuple[str, ...]] = {
@@ -92,6 +93,16 @@ def row_checks(kind: str, *, positive_only: bool, bounded: bool) -> Iterator[Che
         yield _row_check(probabilities_sum_to_one)
     yield _row_check(labels_are_claimed_ones)
     yield _row_check(the_most_probable_label_is_predicted)
+
+
+NONSENSE: tuple[Wrong, ...] = (
+    probabilities_are_finite,
+    probabilities_lie_between_zero_and_one,
+    probabilities_sum_to_one,
+    labels_are_claimed_ones,
+    values_are_finite,
+)
+"""What no row at all may get, be it admitted or not."""
 
 
 def judged(trial: Trial) -> dict[str, Wrong]:

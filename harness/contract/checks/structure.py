@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,17 +31,11 @@ def batch_equals_single(trial: Trial) -> Iterator[Failure]:
             alone = trial.answer(one, role)
             if shape_problem(trial.claims, role, alone, 1):
                 raise Skip("one row alone gets no answer of the claimed shape: see one-row")
-            if len(_apart(trial, role, one, rows_of(together, [row]), alone)):
+            if len(apart(trial, role, one, rows_of(together, [row]), alone)):
                 yield from _explained(trial, role, one)
-                break
-        else:
-            halves = np.arange(count // 2), np.arange(count // 2, count)
-            for half in halves:
-                part = trial.answer(probe.rows.take(half), role)
-                expected = rows_of(together, half.tolist())
-                yield from differences(
-                    trial, role, probe.rows.take(half), expected, part, "in half the batch"
-                )
+                return
+    halves = np.arange(count // 2), np.arange(count // 2, count)
+    yield from rearranged(trial, [("in half the batch", half) for half in halves])
 
 
 def _explained(trial: Trial, role: str, one: Batch) -> Iterator[Failure]:
@@ -72,23 +66,16 @@ def row_order_does_not_matter(trial: Trial) -> Iterator[Failure]:
     """Rows in another order get the same answers."""
     count = trial.probe.rows.rows
     shuffled = np.random.default_rng(0).permutation(count)
-    for word, order in (("reversed", np.arange(count)[::-1]), ("shuffled", shuffled)):
-        yield from _rearranged(trial, order, f"rows {word}")
+    orders = [("rows reversed", np.arange(count)[::-1]), ("rows shuffled", shuffled)]
+    yield from rearranged(trial, orders)
 
 
 @structural
 def duplicates_get_the_same_answer(trial: Trial) -> Iterator[Failure]:
     """A row that stands twice in a batch gets the same answer twice."""
-    twice = np.repeat(np.arange(trial.probe.rows.rows), 2)
-    yield from _rearranged(trial, twice, "each row twice")
-
-
-def _rearranged(trial: Trial, order: Array, how: str) -> Iterator[Failure]:
-    probe = trial.probe
-    batch = probe.rows.take(order)
-    for role, expected in probe.answers.items():
-        given = trial.answer(batch, role)
-        yield from differences(trial, role, batch, rows_of(expected, order.tolist()), given, how)
+    yield from rearranged(
+        trial, [("each row twice", np.repeat(np.arange(trial.probe.rows.rows), 2))]
+    )
 
 
 @structural
@@ -96,21 +83,21 @@ def the_index_does_not_matter(trial: Trial) -> Iterator[Failure]:
     """The row index of a frame is no input."""
     if trial.claims.input != "pandas":
         raise Skip(f"{trial.claims.input} has no row index")
-    probe = trial.probe
-    for index in ("shifted", "shuffled", "string"):
-        for role, expected in probe.answers.items():
-            given = trial.answer(replace(probe.rows, index=index), role)
-            yield from differences(trial, role, probe.rows, expected, given, f"{index} index")
+    rows = trial.probe.rows
+    yield from unchanged(
+        trial,
+        [
+            (f"{index} index", replace(rows, index=index))
+            for index in ("shifted", "shuffled", "string")
+        ],
+    )
 
 
 @structural
 def same_input_gives_same_output(trial: Trial) -> Iterator[Failure]:
     """The same rows get the same answers every time."""
-    probe = trial.probe
-    for turn in ("second", "third"):
-        for role, expected in probe.answers.items():
-            given = trial.answer(probe.rows, role)
-            yield from differences(trial, role, probe.rows, expected, given, f"{turn} call")
+    rows = trial.probe.rows
+    yield from unchanged(trial, [(f"{turn} call", rows) for turn in ("second", "third", "fourth")])
 
 
 @structural
@@ -188,14 +175,37 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
     count = probe.rows.rows
     orders = [np.roll(np.arange(count), turn * 7) for turn in range(_THREADS)]
     batches = [probe.rows.take(order) for order in orders]
-    expected = probe.answers[role]
     for _ in range(_ROUNDS):
         given = trial.together(batches, role)
         for order, batch, answer in zip(orders, batches, given, strict=True):
-            wanted = rows_of(expected, order.tolist())
-            found = list(differences(trial, role, batch, wanted, answer, "four threads at once"))
-            yield from found
-            if found:
+            wanted = rows_of(probe.answers[role], order.tolist())
+            found = difference(trial, role, batch, wanted, answer, "four threads at once")
+            if found is not None:
+                yield found
+                return
+
+
+def rearranged(trial: Trial, orders: Sequence[tuple[str, Array]]) -> Iterator[Failure]:
+    """Yield the first row that is answered otherwise when the rows are taken in some order."""
+    probe = trial.probe
+    for how, order in orders:
+        batch = probe.rows.take(order)
+        for role, answer in probe.answers.items():
+            wanted = rows_of(answer, order.tolist())
+            found = difference(trial, role, batch, wanted, trial.answer(batch, role), how)
+            if found is not None:
+                yield found
+                return
+
+
+def unchanged(trial: Trial, batches: Sequence[tuple[str, Batch]]) -> Iterator[Failure]:
+    """Yield the first row that is answered otherwise in one of *batches* than in the probe."""
+    probe = trial.probe
+    for how, batch in batches:
+        for role, wanted in probe.answers.items():
+            found = difference(trial, role, batch, wanted, trial.answer(batch, role), how)
+            if found is not None:
+                yield found
                 return
 
 
@@ -206,28 +216,30 @@ def rows_of(answer: Answer, indices: list[int]) -> Answer:
     return replace(answer, values=answer.values[np.array(indices, int)])
 
 
-def differences(
-    trial: Trial, role: str, batch: Batch, expected: Answer, given: Answer, how: str
-) -> Iterator[Failure]:
-    """Yield the first row of *batch* for which *given* is not *expected*, if there is one."""
-    apart = _apart(trial, role, batch, expected, given)
-    if not len(apart):
-        return
-    row = int(apart[0])
-    claims = trial.claims
-    observed = f"{shown(claims, {role: expected}, row)}; {how}: {shown(claims, {role: given}, row)}"
-    share = f"{len(apart)} of {batch.rows} rows differ"
-    yield Failure(row=batch.row(row), observed=observed, cause=Cause(columns=(), rule=share))
+def difference(
+    trial: Trial, role: str, batch: Batch, wanted: Answer, given: Answer, how: str
+) -> Failure | None:
+    """Return the first row of *batch* for which *given* is not what was *wanted*, if any."""
+    rows = apart(trial, role, batch, wanted, given)
+    if not len(rows):
+        return None
+    row, claims = int(rows[0]), trial.claims
+    before, after = shown(claims, {role: wanted}, row), shown(claims, {role: given}, row)
+    return Failure(
+        row=batch.row(row),
+        observed=f"{before}; {how}: {after}",
+        cause=Cause(columns=(), rule=f"{how}: {len(rows)} of {batch.rows} rows differ"),
+    )
 
 
-def _apart(trial: Trial, role: str, batch: Batch, expected: Answer, given: Answer) -> Array:
-    """Return which rows differ; a label may flip where the probabilities are tied."""
+def apart(trial: Trial, role: str, batch: Batch, wanted: Answer, given: Answer) -> Array:
+    """Return which rows of *batch* differ; a label may flip where probabilities are tied."""
     claims = trial.claims
-    if given.values.shape != expected.values.shape:
+    if given.values.shape != wanted.values.shape:
         return np.arange(batch.rows)
-    apart = differs(claims, expected, given)
-    if role == "labels" and apart.any() and "probabilities" in trial.roles:
+    differing = differs(claims, wanted, given)
+    if role == "labels" and differing.any() and "probabilities" in trial.roles:
         answers = {"probabilities": trial.answer(batch, "probabilities")}
-        reading = trial.read(batch.rows, answers)
-        apart &= ~nearly_tied(reading, tolerance(claims, *answers.values()))
-    return np.flatnonzero(apart)
+        near = tolerance(claims, *answers.values())
+        differing &= ~nearly_tied(trial.read(batch.rows, answers), near)
+    return np.flatnonzero(differing)

@@ -1,0 +1,139 @@
+"""What the schema does not admit: answered or refused, and nobody else's trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from harness.contract.checks.outputs import NONSENSE, judged
+from harness.contract.checks.structure import rows_of
+from harness.contract.claims import declared
+from harness.contract.hostile import Case, HostilePass, hostile_pass
+from harness.contract.outputs import differs, shape_problem, shown
+from harness.contract.promise import Cause, Failure, hostile
+from harness.contract.trial import Malformed, Trial
+
+_MOST = 5
+
+
+@hostile
+def hostile_rows_are_answered_or_refused(trial: Trial) -> Iterator[Failure]:
+    """A row that the schema doesn't admit is answered, or refused with a declared error."""
+    yield from _told(trial, lambda case: case.oddity.kind != MISSING, _unanswered)
+
+
+@hostile
+def a_missing_column_is_refused_or_answered(trial: Trial) -> Iterator[Failure]:
+    """A batch without one of its columns is answered well, or refused with a declared error."""
+
+    def problem(trial: Trial, case: Case, found: HostilePass) -> str:
+        return _unanswered(trial, case, found) or _nonsense(trial, case, found)
+
+    yield from _told(trial, lambda case: case.oddity.kind == MISSING, problem)
+
+
+@hostile
+def hostile_rows_get_no_silent_nonsense(trial: Trial) -> Iterator[Failure]:
+    """A row that the schema doesn't admit never gets NaN, a bad probability or an unknown label."""
+    yield from _told(trial, lambda case: case.oddity.kind != MISSING, _nonsense)
+
+
+@hostile
+def hostile_rows_spoil_no_other_row(trial: Trial) -> Iterator[Failure]:
+    """A row that the schema doesn't admit changes no other row's answer."""
+    yield from _told(trial, lambda case: case.oddity.kind != MISSING, _spoilt)
+
+
+@hostile
+def another_spelling_is_refused_or_answered_the_same(trial: Trial) -> Iterator[Failure]:
+    """A valid value in another spelling is refused, or answered like the clean one."""
+    yield from _told(trial, lambda case: case.oddity.spelling, _third_thing)
+
+
+MISSING = "missing column"
+Problem = Callable[[Trial, Case, HostilePass], str]
+
+
+def _told(trial: Trial, concerned: Callable[[Case], bool], problem: Problem) -> Iterator[Failure]:
+    """Yield one failure for each kind of oddity that is a problem, with the columns it is in."""
+    found = hostile_pass(trial)
+    by_kind: dict[str, list[tuple[Case, str]]] = {}
+    for case in found.cases:
+        if concerned(case) and (seen := problem(trial, case, found)):
+            by_kind.setdefault(case.oddity.kind, []).append((case, seen))
+    for kind, cases in list(by_kind.items())[:_MOST]:
+        case, seen = cases[0]
+        name = case.oddity.column
+        rule = f"{name}: {kind}" if name else kind
+        if len(cases) > 1:
+            rule += f" (and in {', '.join(c.oddity.column for c, _ in cases[1:])})"
+        cause = Cause(columns=(name,) if name else (), rule=rule, calls=1)
+        yield Failure(row=case.row, observed=seen, cause=cause)
+
+
+def _unanswered(trial: Trial, case: Case, found: HostilePass) -> str:
+    if case.broken:
+        return case.broken
+    if case.refusal is not None:
+        if declared(trial.claims, case.refusal):
+            return ""
+        return f"raised {case.refusal}: not among the declared errors"
+    for role, answer in (case.answers or {}).items():
+        if problem := shape_problem(trial.claims, role, answer, case.batch.rows):
+            return problem
+    return ""
+
+
+def _nonsense(trial: Trial, case: Case, found: HostilePass) -> str:
+    """Return the nonsense that the odd row got (any row, where a column is missing), unless the
+    same rows got it before one was odd."""
+    if case.answers is None:
+        return ""
+    try:
+        reading = trial.read(case.batch.rows, case.answers)
+        before = trial.read(case.batch.rows, found.clean)
+    except Malformed:
+        return ""  # told by the check that asks for an answer
+    applies = judged(trial).values()
+    for wrong in NONSENSE:
+        if wrong not in applies:
+            continue
+        rows = wrong(reading)
+        if case.oddity.kind == MISSING:
+            rows &= ~wrong(before)
+        else:
+            rows[np.arange(len(rows)) != case.position] = False
+        if rows.any():
+            return shown(trial.claims, case.answers, int(rows.argmax()))
+    return ""
+
+
+def _spoilt(trial: Trial, case: Case, found: HostilePass) -> str:
+    if case.answers is None or not case.oddity.column:
+        return ""
+    others = [row for row in range(case.batch.rows) if row != case.position]
+    for role, answer in case.answers.items():
+        if shape_problem(trial.claims, role, answer, case.batch.rows):
+            continue
+        clean, dirty = rows_of(found.clean[role], others), rows_of(answer, others)
+        apart = np.flatnonzero(differs(trial.claims, clean, dirty))
+        if len(apart):
+            row = int(apart[0])
+            before = shown(trial.claims, {role: clean}, row)
+            after = shown(trial.claims, {role: dirty}, row)
+            return f"row {others[row]} of the batch: {before} without it, {after} beside it"
+    return ""
+
+
+def _third_thing(trial: Trial, case: Case, found: HostilePass) -> str:
+    for role, answer in (case.answers or {}).items():
+        if shape_problem(trial.claims, role, answer, case.batch.rows):
+            continue
+        here = [case.position]
+        clean, dirty = rows_of(found.clean[role], here), rows_of(answer, here)
+        if differs(trial.claims, clean, dirty).any():
+            before = shown(trial.claims, {role: clean}, 0)
+            after = shown(trial.claims, {role: dirty}, 0)
+            return f"clean: {before}; so spelt: {after}"
+    return ""

@@ -1,0 +1,176 @@
+"""The door to a model in this very process: development, on any operating system.
+
+Inputs are built and answers taken apart by ``harness.runtime.adapter``, as in the image, so that
+both ways give the same results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable
+from harness.contract.deadline import Overdue, Worker
+from harness.core.errors import DataInvalid, DataMissing, ModelUnusable
+from harness.runtime import adapter, constants
+from harness.spec.project import Model as Declared
+from harness.spec.project import Outputs, Project
+
+MOST_TRAINING_ROWS = 20_000
+_SECONDS_TO_LOAD = 120.0
+
+
+class InProcess:
+    """A model, *loaded*. *kind* is what it takes: ``pandas``, ``numpy`` or ``pyarrow``;
+    *constants* are numbers by column that its own rules use.
+
+    Its calls run in *folder*, in the thread that loaded it, and what it prints goes to stderr.
+    """
+
+    def __init__(
+        self, model: Any, methods: Sequence[str], *, kind: str, folder: Path, worker: Worker
+    ) -> None:
+        """Take a model that is loaded already."""
+        self.methods = tuple(methods)
+        self.worker = worker
+        self.loaded = model
+        self.constants: Mapping[str, Sequence[float]] = constants.mine(model)
+        self._kind = kind
+        self._folder = folder
+
+    def answer(self, batch: Batch, *, method: str) -> Answer:
+        """Answer *batch*; raises Refusal when the model raises, Unsendable for cells that its
+        kind of input can't hold."""
+        with _at_home(self._folder):
+            return self._call(self._build(batch), method)
+
+    def together(self, batches: Sequence[Batch], *, method: str) -> list[Answer]:
+        """Answer *batches* at once, each in a thread of its own; raises what the first raised."""
+        built = [self._build(batch) for batch in batches]
+        gate = threading.Barrier(len(built))
+        found: dict[int, Answer | Exception] = {}
+
+        def ask(number: int, inputs: Any) -> None:
+            gate.wait()
+            try:
+                found[number] = self._call(inputs, method)
+            except Exception as raised:  # carried to the caller's thread
+                found[number] = raised
+
+        with _at_home(self._folder):
+            threads = [
+                threading.Thread(target=ask, args=pair, daemon=True) for pair in enumerate(built)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        answers = []
+        for _, outcome in sorted(found.items()):
+            if isinstance(outcome, Exception):
+                raise outcome
+            answers.append(outcome)
+        return answers
+
+    def _build(self, batch: Batch) -> Any:
+        try:
+            return adapter.build(batch.to_columns(), kind=self._kind, index=batch.index)
+        except adapter.Unbuildable as unbuildable:
+            raise Unsendable(str(unbuildable)) from unbuildable
+
+    def _call(self, inputs: Any, method: str) -> Answer:
+        header, column = adapter.call(self.loaded, method, inputs)
+        if header["status"] == "refused":
+            raise Refusal.from_header(header["error"])
+        if column is None:
+            raise Broken("the adapter gave an answer without a column")
+        return Answer.from_frame(header, column)
+
+
+def open_project(project: Project, *, model: Declared | None = None) -> InProcess:
+    """Return the model that *project* declares (or *model*, one of its challengers), loaded.
+
+    Raises ModelUnusable with what went wrong and what to do.
+    """
+    declared = project.model if model is None else model
+    artifact = project.folder / declared.artifact
+    if not artifact.exists():
+        raise ModelUnusable(
+            f"{declared.name} has no artifact: {artifact} is not there",
+            hint="harness train" if declared.train else "[model] artifact names what load reads",
+        )
+    outputs = project.contract.outputs if project.contract else None
+    settings = {"name": declared.name, "load": declared.load, "input": declared.input}
+    return open_artifact(
+        artifact, settings, outputs=outputs, kind=declared.input, folder=project.folder
+    )
+
+
+def open_artifact(
+    artifact: Path,
+    settings: Mapping[str, Any],
+    *,
+    outputs: Outputs | None,
+    kind: str = "pandas",
+    folder: Path,
+) -> InProcess:
+    """Return the model that *settings* make of *artifact*, loaded within *folder*.
+
+    Raises ModelUnusable.
+    """
+    worker = Worker()
+    claimed = {"kind": outputs.kind} if outputs else {}
+
+    def load() -> tuple[Any, list[str]]:
+        with _at_home(folder):
+            loaded = adapter.load(settings, artifact, folder=folder)
+            return loaded, adapter.methods(loaded, claimed)
+
+    try:
+        model, methods = worker.run(load, seconds=_SECONDS_TO_LOAD)
+    except Overdue as overdue:
+        raise ModelUnusable(
+            f"the model does not load: {overdue}", hint="load must read an artifact, not train"
+        ) from overdue
+    except adapter.Unloadable as unloadable:
+        raise ModelUnusable(f"the model does not load: {unloadable}") from unloadable
+    except (Exception, SystemExit) as raised:  # the model's own code, whatever it raises
+        raise ModelUnusable(
+            f"the model does not load: {type(raised).__name__}: {raised}",
+            hint=f"run {settings.get('load') or artifact.name} by hand in {folder}",
+        ) from raised
+    return InProcess(model, methods, kind=kind, folder=folder, worker=worker)
+
+
+def training_rows(project: Project, *, most: int = MOST_TRAINING_ROWS) -> Batch:
+    """Return up to *most* training rows without the target; no rows where no data are declared.
+
+    Raises DataMissing, DataInvalid.
+    """
+    if project.data is None:
+        return Batch(columns=())
+    return read_rows(project.data.train, without=project.data.target, most=most)
+
+
+def read_rows(path: Path, *, without: str | None = None, most: int = MOST_TRAINING_ROWS) -> Batch:
+    """Return the first *most* rows of a Parquet or CSV file, without the column *without*.
+
+    Raises DataMissing, DataInvalid.
+    """
+    if not path.exists():
+        raise DataMissing(f"the training data are not there: {path}")
+    try:
+        _, _, columns = adapter.read_table(path, stop=most)
+    except (ValueError, ImportError, OSError) as wrong:
+        raise DataInvalid(f"{path} can't be read: {wrong}") from wrong
+    return Batch.from_columns([column for column in columns if column.name != without])
+
+
+@contextlib.contextmanager
+def _at_home(folder: Path) -> Iterator[None]:
+    with contextlib.chdir(folder), contextlib.redirect_stdout(sys.stderr):
+        yield

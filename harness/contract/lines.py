@@ -1,0 +1,85 @@
+"""A report as the lines that a person reads on a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.contract.promise import Failure, Outcome, Report, reproduce
+
+_WIDTH = 100
+_LABEL = 13
+
+
+def lines(report: Report) -> list[str]:
+    """Return the verdict, then each failure as its promise, row, cause and replay, then notes."""
+    found = [headline(report)]
+    for check in report.failed:
+        found += failed(check, report.command)
+    for check in report.checks:
+        if check.outcome in ("skipped", "expected"):
+            found += _entry(check.outcome, f"{check.id}: {check.reason}")
+    found += _entry("equal means", report.tolerance)
+    for note in report.notes:
+        found += _entry("note", note)
+    return found
+
+
+def headline(report: Report) -> str:
+    """Return the one line of DESIGN: the verdict, how many checks, rows and coverage."""
+    counted = [check for check in report.checks if check.outcome != "skipped"]
+    rows = f"{report.rows:,} rows"
+    shares = [f"{t}-way {percent(share)}" for t, share in sorted(report.coverage.items())]
+    if report.failed:
+        verdict = f"FAILED   {len(report.failed)} of {len(counted)} checks"
+    else:
+        verdict = f"passed   {len(counted)} checks"
+    return f"{'contract':<{_LABEL}}{', '.join([verdict, rows, *shares])}"
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent, never rounded up to 100."""
+    if share == 1.0:
+        return "100 %"
+    shown = f"{share * 100:.2f}"
+    return f"{min(float(shown), 99.99):g} %"
+
+
+def failed(check: Outcome, command: str = "harness check") -> list[str]:
+    """Return the lines of one failed check."""
+    found = _entry("  promise", f"{check.promise}   ({check.id}, {check.grade})")
+    if check.reason:
+        found += _entry("  reason", check.reason)
+    for failure in check.failures:
+        found += _failure(failure, command)
+    return found
+
+
+def _failure(failure: Failure, command: str) -> Iterator[str]:
+    cells = {name: failure.row[name] for name in failure.cause.columns if name in failure.row}
+    if cells:
+        yield from _entry("  row", _row(cells))
+    yield from _entry("  observed", failure.observed)
+    count = len(failure.cause.columns)
+    effort = f"{count} cell{'s' if count != 1 else ''}, {failure.cause.calls} calls"
+    told = f"{failure.cause.rule}   ({effort})" if count else failure.cause.rule
+    yield from _entry("  cause", told)
+    if failure.row:
+        yield from _entry("  whole row", _row(failure.row))
+    if failure.replay:
+        yield from _entry("  replay", reproduce(failure, command))
+
+
+def _row(cells: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in cells.items())
+
+
+def _entry(label: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        " ".join(text.split()),
+        _WIDTH,
+        initial_indent=f"{label:<{_LABEL}}",
+        subsequent_indent=" " * _LABEL,
+        break_on_hyphens=False,
+    )

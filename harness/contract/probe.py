@@ -1,0 +1,57 @@
+"""The door to a model behind frames: the probe in an image, over a pair of binary streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable
+from harness.core.errors import ModelUnusable
+from harness.runtime import frame
+
+
+class FrameModel:
+    """A model that answers frames: *stdin* is what the probe reads, *stdout* what it writes.
+
+    *constants* are the numbers by column that the model's own rules use, as the probe found them.
+    """
+
+    def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
+        """Say hello; raises ModelUnusable when the model can't be loaded, Broken without answer."""
+        self._stdin = stdin
+        self._stdout = stdout
+        header, _ = self._ask({"op": "hello"})
+        if header.get("status") != "ok":
+            error = header.get("error") or {}
+            raise ModelUnusable(
+                f"the model does not load in its image: "
+                f"{error.get('type', 'unknown error')}: {error.get('message', '')}"
+            )
+        self.python = str(header.get("python", ""))
+        self.methods: tuple[str, ...] = tuple(header["methods"])
+        self.constants: Mapping[str, Sequence[float]] = header.get("constants") or {}
+
+    def answer(self, batch: Batch, *, method: str) -> Answer:
+        """Answer *batch*; raises Refusal when the model raises, Broken when the probe is gone."""
+        request = {"op": "predict", "method": method, "index": batch.index}
+        header, columns = self._ask(request, batch.to_columns())
+        status = header.get("status")
+        if status == "refused":
+            raise Refusal.from_header(header["error"])
+        if status == "failed" and header["error"]["type"] in ("Unbuildable", "Unrepresentable"):
+            raise Unsendable(str(header["error"]["message"]))
+        if status != "answered" or len(columns) != 1:
+            raise Broken(f"the probe answered {status!r}: {header.get('error')}")
+        return Answer.from_frame(header, columns[0])
+
+    def _ask(
+        self, header: dict[str, Any], columns: list[frame.Column] | None = None
+    ) -> tuple[dict[str, Any], list[frame.Column]]:
+        try:
+            frame.write(self._stdin, header, columns)
+            found = frame.read(self._stdout)
+        except (OSError, EOFError, ValueError) as gone:
+            raise Broken(f"the probe is gone: {gone}") from gone
+        if found is None:
+            raise Broken("the probe ended")
+        return found[0], found[1]

@@ -1,0 +1,210 @@
+"""The probe inside a model image: ``probe.py frames`` answers the host's frames on stdin and
+stdout; ``probe.py train DATA ARTIFACT SEED`` runs the declared training.
+
+What the model prints goes to stderr. A model that raises is answered as *refused*; anything else
+that goes wrong with one request as *failed*; only a broken frame ends the probe (exit code 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING or __package__:
+    from harness.runtime import adapter, constants, frame, loading
+    from harness.runtime.frame import Column
+else:
+    # A process that the model spawns runs this file again, with the path that we left to it.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import adapter
+    import constants
+    import frame
+    import loading
+    from frame import Column
+
+    loading.step_aside()
+
+Answer = tuple[dict[str, Any], list[Column]]
+MESSAGE = 2000
+"""Characters of an import's error that are kept; a pipe holds that without a reader."""
+
+
+class Probe:
+    """One session: the model is loaded at its first need and kept."""
+
+    def __init__(self, settings: Path, folder: Path, artifact: Path) -> None:
+        self.places = (settings, folder, artifact)
+        self.loaded: Any = None
+        self.settings: dict[str, Any] = {}
+
+    def model(self) -> Any:
+        """Return the model, loaded once; raises what loading raises."""
+        if self.loaded is None:
+            settings, folder, artifact = self.places
+            self.settings = loading.settings(settings)
+            self.loaded = adapter.load(self.settings, artifact, folder=folder)
+        return self.loaded
+
+    def answer(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        """Return the answer to one request; a failure of the request itself is an answer too."""
+        operations: dict[str, Callable[[], Answer]] = {
+            "hello": self.hello,
+            "predict": lambda: self.predict(header, columns),
+            "read": lambda: read(header),
+            "imports": lambda: imports(header["modules"], self.places[1]),
+        }
+        act = operations.get(header.get("op", ""))
+        try:
+            if act is None:
+                raise ValueError(f"op {header.get('op')!r} is none of {', '.join(operations)}")
+            return act()
+        except (Exception, SystemExit) as raised:
+            traceback.print_exc(file=sys.stderr)
+            return {"status": "failed", "error": adapter.failure(raised)}, []
+
+    def hello(self) -> Answer:
+        """Say which methods the model has, and which numbers its own rules use."""
+        model = self.model()
+        return {
+            "status": "ok",
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "methods": adapter.methods(model, self.settings.get("outputs") or {}),
+            "constants": constants.mine(model),
+        }, []
+
+    def predict(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        """Ask the model once."""
+        model = self.model()
+        inputs = adapter.build(
+            columns,
+            kind=self.settings.get("input", "pandas"),
+            index=header.get("index", "range"),
+        )
+        answered, column = adapter.call(model, header["method"], inputs)
+        return answered, [] if column is None else [column]
+
+
+def read(header: dict[str, Any]) -> Answer:
+    """Read rows of a data file; no model is loaded."""
+    rows, kinds, columns = adapter.read_table(
+        header["path"], header.get("only"), header.get("start", 0), header.get("stop")
+    )
+    return {"status": "ok", "rows": rows, "kinds": kinds}, columns
+
+
+def imports(modules: Sequence[str], folder: Path) -> Answer:
+    """Import each of *modules* in a process of its own; say which ones fail, and how."""
+    if folder.is_dir():
+        loading.enter(folder)
+    failures = {}
+    for module in modules:
+        failure = _import(module)
+        if failure is not None:
+            failures[module] = failure
+    return {"status": "ok", "failures": failures}, []
+
+
+def _import(module: str) -> dict[str, str] | None:
+    reader, writer = os.pipe()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            importlib.import_module(module)
+            said = b""
+        except BaseException as raised:  # a module may even call sys.exit
+            error = adapter.failure(raised)
+            short = {"type": error["type"], "message": error["message"][:MESSAGE]}
+            said = json.dumps(short).encode()
+        os.write(writer, said)
+        os._exit(0)
+    os.close(writer)
+    _, status = os.waitpid(child, 0)  # first: what it says fits into the pipe
+    with os.fdopen(reader, "rb") as pipe:
+        os.set_blocking(reader, False)  # a grandchild may hold the other end
+        said = pipe.read() or b""
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return {"type": "Died", "message": f"importing it ended the process by {how}"}
+    return json.loads(said) if said else None
+
+
+def frames(probe: Probe, requests: BinaryIO, answers: BinaryIO) -> int:
+    """Answer frames until *requests* ends (0), or is no sequence of frames (2)."""
+    while True:
+        try:
+            message = frame.read(requests)
+            if message is None:
+                return 0
+            header, columns, _ = message
+        except Exception as broken:  # whatever it was: the stream can't be followed any more
+            frame.write(answers, {"status": "failed", "error": adapter.failure(broken)})
+            return 2
+        answered, found = probe.answer(header, columns)
+        frame.write(answers, answered, found)
+
+
+def take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Return stdin and stdout for frames alone: from here on the model's own are elsewhere."""
+    sys.stdout.flush()
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def train(settings: Path, folder: Path, data: Path, artifact: Path, seed: int) -> int:
+    """Run the declared training; return 0, 1 when it raised, 2 when there is none to run."""
+    declared = loading.settings(settings).get("train")
+    if not declared:
+        print('no training is declared: train = "module:function" in [model]', file=sys.stderr)
+        return 2
+    try:
+        loading.enter(folder)
+        try:
+            function = loading.function(declared, "train")
+        except loading.Unloadable as missing:
+            print(missing, file=sys.stderr)
+            return 2
+        function(data, artifact, seed)
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return 1
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code of one run."""
+    parser = argparse.ArgumentParser(prog="probe.py", description=__doc__)
+    loading.add_places(parser)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    modes.add_parser("frames")
+    training = modes.add_parser("train")
+    training.add_argument("data", type=Path)
+    training.add_argument("target", type=Path)
+    training.add_argument("seed", type=int)
+    chosen = parser.parse_args(arguments)
+    settings, folder = chosen.settings.absolute(), chosen.folder.absolute()
+    if chosen.mode == "train":
+        return train(
+            settings, folder, chosen.data.absolute(), chosen.target.absolute(), chosen.seed
+        )
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as process 1 it would be ignored
+    requests, answers = take_streams()
+    return frames(Probe(settings, folder, chosen.artifact.absolute()), requests, answers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
