@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "requires_tool(*names): programs that the test runs for real; without one it is skipped, "
         "and in CI it fails",
     )
+    config.addinivalue_line("markers", "network: asks the machine's own package sources")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 
 def member(
-    name: str, data: bytes = b"", *, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, link: str = ""
+    name: str,
+    data: bytes = b"",
+    *,
+    kind: bytes = tarfile.REGTYPE,
+    mode: int = 0o644,
+    link: str = "",
 ) -> tuple[tarfile.TarInfo, bytes]:
     """Return one member of a tar."""
     info = tarfile.TarInfo(name)

@@ -49,6 +49,7 @@ def test_sessions_import_nox_and_the_standard_library_only():
     assert {"harness"} == new - set(sys.stdlib_module_names)
 
 
+@pytest.mark.network
 def test_the_core_installs_at_most_sixteen_packages(tmp_path: Path):
     """Resolves against the machine's own index, as a user's installation would."""
     report = tmp_path / "report.json"
@@ -66,6 +67,7 @@ def test_the_core_installs_at_most_sixteen_packages(tmp_path: Path):
     assert {*CORE, "model-harness"} <= set(names)
 
 
+@pytest.mark.network
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT],

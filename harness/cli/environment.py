@@ -47,11 +47,7 @@ def _find(name: str, envs: Path | None) -> Environment:
     if source is None and Path("harness.toml").is_file():
         source = parse.project(Path()).environments
     source = source or Path("envs")
-    if ":" in name:
-        return parse.find(name, source)
-    if not (source / name / "environment.toml").is_file():
-        return parse.find(f"{name}:0", source)
-    return parse.environment(source / name)
+    return parse.find(name, source)
 
 
 @click.command()

@@ -46,18 +46,24 @@ def train(folder: Path, output: str, **options: Any) -> None:
     on = bench.begin(project, **options)
     artifact, known = line.trained(on)
     image = line.assembled(on, artifact)
+    laid = line.laid_down(on, artifact)
     progress_done()
     body = {
         "schema": "harness.train/1",
         "model": on.declared.name,
         "challenger": on.challenger,
-        "artifact": artifact,
+        "artifact": os.path.relpath(laid),
         "image": image.digest,
         "config": image.config,
         "cached": known,
     }
     how = "unchanged" if known else "trained"
-    emit(body, f"{on.declared.name} {how} · image {short(image.digest)}", output)
+    emit(
+        body,
+        f"{on.declared.name} {how} · image {short(image.digest)}\n"
+        f"artifact     {os.path.relpath(laid)}",
+        output,
+    )
 
 
 @click.command()

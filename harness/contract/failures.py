@@ -25,11 +25,12 @@ def failures(
     observed: Callable[[Batch], str],
     *,
     at_first: str = "",
+    made: bool = True,
 ) -> Iterator[Failure]:
     """Yield one failure for each cause among *suspects*, up to ``MOST``.
 
     *observed* says what came out for a batch of one row; *at_first* what was seen when the first
-    suspect was found.
+    suspect was found; with *made* rows may serve as counter-examples where no real row passes.
     """
     passing: Batch | None = None
     for _ in range(MOST):
@@ -45,7 +46,7 @@ def failures(
                 )
                 return
             if passing is None:
-                passing = passing_rows(trial, oracle)
+                passing = passing_rows(trial, oracle, made=made)
             explained = explain(oracle, row, passing, trial.pools)
             seen = observed(explained.row)
         except (OutOfTime, Broken) as ended:
@@ -66,13 +67,13 @@ def failure(explained: Explained, observed: str, calls: int) -> Failure:
     return Failure(row=explained.row.row(0), observed=observed, cause=cause)
 
 
-def passing_rows(trial: Trial, oracle: Oracle) -> Batch:
-    """Return rows that pass: of the real ones if any do, else made ones; maybe none at all."""
+def passing_rows(trial: Trial, oracle: Oracle, *, made: bool = True) -> Batch:
+    """Return rows that pass: of the real ones if any do, else *made* ones; maybe none at all."""
     try:
         probes = trial.probe.rows
     except (Skip, Malformed, Refusal):
         probes = trial.candidates
-    for batch in (probes, rows.make(trial.plan, 0, 256).batch):
+    for batch in (probes, *([rows.make(trial.plan, 0, 256).batch] if made else [])):
         tried = batch if oracle.bulk else batch.head(12)
         found = np.flatnonzero(~oracle.mask(tried))
         if len(found):

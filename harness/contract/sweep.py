@@ -27,6 +27,7 @@ FIRST, GROWTH, LARGEST = 1000, 10, 100_000
 _MOST_TROUBLES = 6
 _KEPT_SUSPECTS = 4096
 _RESERVE = 0.4
+_SECONDS_A_BATCH = 3.0
 
 Wrong = Callable[[Reading], Mask]
 
@@ -85,7 +86,6 @@ class _Going:
             stopped = self._real_rows() or self._made_rows()
         except (OutOfTime, Broken) as ended:
             stopped, hung = str(ended), True
-        self.trial.swept = self.rows
         return Sweep(
             rows=self.rows,
             coverage=self.coverage.shares() if self.rows else {},
@@ -117,7 +117,8 @@ class _Going:
         return ""
 
     def _made_rows(self) -> str:
-        trial, start, size = self.trial, 0, FIRST
+        trial, start = self.trial, 0
+        size = int(min(FIRST, max(16, trial.rate)))
         until = trial.left * _RESERVE
         while start < trial.settings.rows:
             if trial.left < until:
@@ -141,7 +142,7 @@ class _Going:
             self.rows += batch.rows
             rate = batch.rows / max(time.monotonic() - began, 1e-6)
             start = stop
-            size = int(min(size * GROWTH, LARGEST, max(FIRST, rate * max(trial.left - until, 0))))
+            size = int(min(size * GROWTH, LARGEST, max(16, rate * _SECONDS_A_BATCH)))
         return ""
 
     def _judge(self, reading: Reading, numbers: Array) -> None:

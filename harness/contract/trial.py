@@ -68,7 +68,7 @@ class Trial:
     """The model under trial and what is known of it so far.
 
     *reopen* gives a new model when the old one died or hangs. *kept* are rows that failed before,
-    by check. *given* is all training rows as they came, *training* those columns that are inputs
+    by check. *rate* is how many rows a second were answered in a small batch. *given* is all training rows as they came, *training* those columns that are inputs
     (no rows, when one is lacking).
     """
 
@@ -92,7 +92,7 @@ class Trial:
         self.roles = roles(claims, model.methods)
         self._kept = dict(kept or {})
         self.calls = 0
-        self.swept = 0
+        self.rate = 1e9
         self.spent = 0.0
         self.notes: list[str] = []
         self._reopen = reopen
@@ -244,7 +244,9 @@ class Trial:
                 raise Skip(f"no row to probe with is answered: {reason}")
             if kept is not None:
                 batch = join([kept, batch])
+            began = time.monotonic()
             self._probes[key] = Probe(rows=batch, answers=self.answers(batch))
+            self.rate = batch.rows / max(time.monotonic() - began, 1e-9)
         return self._probes[key]
 
     def kept(self, check: str) -> Batch | None:

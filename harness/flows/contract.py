@@ -13,7 +13,7 @@ from harness.image import model
 from harness.stages import contract, data, load
 
 
-def report(on: Line, settings: Settings, *, replay: str | None, command: str) -> Report:
+def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report:
     """Return the contract's report on the line's model in its image, or on one kept row."""
     assert on.project.contract is not None
     image = line.assembled(on, line.trained(on)[0])
@@ -21,7 +21,7 @@ def report(on: Line, settings: Settings, *, replay: str | None, command: str) ->
     rows = data.features(on.table("train"), on.project.contract.inputs)
     folder = on.state / "rows"
     on.progress("contract")
-    if replay is None:
+    if not replay:
         return contract.report(
             on.bench,
             runnable,

@@ -3,6 +3,9 @@ code, its data by digest, and the bench on which jobs run."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,6 +161,21 @@ def assembled(line: Line, artifact: str) -> Image:
         line.store,
         name=line.declared.name,
     )
+
+
+def laid_down(line: Line, artifact: str) -> Path:
+    """Put the trained artifact where ``[model] artifact`` says, for checks in process.
+
+    What lay there is replaced whole; the image's own copy is not this one.
+    """
+    target = line.project.folder / line.declared.artifact
+    source = line.store.root / "t" / artifact / model.HOMES["artifact"]
+    with tempfile.TemporaryDirectory(prefix=".artifact-", dir=target.parent) as folder:
+        shutil.copytree(source, Path(folder) / "new", symlinks=True)
+        if target.exists():
+            os.replace(target, Path(folder) / "old")
+        os.replace(Path(folder) / "new", target)
+    return target
 
 
 def _variant(project: Project, challenger: str) -> Model:

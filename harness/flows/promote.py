@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.core.errors import LedgerMoved
 from harness.decision.decide import Verdict
 from harness.decision.policy import Policy
+from harness.decision.power import power
 from harness.engine.engine import Engine
 from harness.flows import judge, line, stages
 from harness.flows.judge import Judged
@@ -69,7 +70,8 @@ def promote(request: Request) -> Run:
             checked.append(check())
             if not checked[-1].passed:
                 break
-    return _decided(request, on, policy, sealed, tuple(checked), image, origin)
+    run = _decided(request, on, policy, sealed, tuple(checked), image, origin)
+    return replace(run, head=request.ledger.entries()[-1].digest)
 
 
 def _decided(
@@ -134,6 +136,8 @@ def _common(
             "the holdout lies in the repository, where trainers can read it: "
             "the reuse guarantee needs a private holdout"
         )
+    if (sees := _sees(request, on, policy, sealed)) is not None:
+        notes.append(sees)
     return {
         "model": on.declared.name,
         "challenger": on.challenger,
@@ -158,6 +162,21 @@ def _common(
         },
         "reproduce": request.reproduce,
     }
+
+
+def _sees(request: Request, on: Line, policy: Policy, sealed: Entry) -> str | None:
+    """Return what this holdout can still show, where that follows from its number of rows alone."""
+    entries = request.ledger.entries()
+    left = policy.looks - history.looks_spent(entries, policy=sealed)
+    given = history.promotions(entries, policy=sealed)
+    if policy.metric != "accuracy" or left <= 0:
+        return f"{left} of {policy.looks} looks left"
+    rows = on.store.record(
+        "count", on.files["holdout"][1].removeprefix("sha256:"), lambda: on.table("holdout").rows
+    )
+    gain = power(policy, rows=int(rows), promotions=given)
+    seen = f"a gain of {gain:.1%} in accuracy" if gain is not None else "no gain in accuracy"
+    return f"{left} of {policy.looks} looks left; {rows:,} rows show {seen} with 80 % chance"
 
 
 def _stays(champion: Champion | None) -> str:

@@ -79,6 +79,6 @@ def contents(lock: Lock) -> dict[str, Any]:
         "suite": lock.suite,
         "architecture": lock.architecture,
         "layout": lock.layout,
-        "packages": [[w.name, w.version, w.filename, w.digest] for w in lock.packages],
-        "debs": [[d.name, d.version, d.filename, d.digest] for d in lock.debs],
+        "packages": sorted([w.name, w.version, w.filename, w.digest] for w in lock.packages),
+        "debs": sorted([d.name, d.version, d.filename, d.digest] for d in lock.debs),
     }

@@ -13,6 +13,7 @@ extra indices, constraints and format choices stay out of a lock.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,10 +30,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from harness.core.digest import of_hex
-from harness.core.errors import NetworkUnavailable, ResolutionFailed, ToolMissing
+from harness.core import canonical
+from harness.core.digest import hexadecimal, of_hex
+from harness.core.errors import HarnessError, ResolutionFailed, ToolMissing
 from harness.lock.lock import Wheel
-from harness.world import sources
+from harness.world import http, sources
+from harness.world.http import NotFound
 from harness.world.process import Finished
 
 RunPython = Callable[[Sequence[str], Mapping[str, str], Path, Sequence[Path]], Finished]
@@ -57,11 +60,6 @@ PASSED = (
 )
 """What of our environment a resolver is told: how to reach a network, and where netrc lies."""
 
-_UNREACHABLE = re.compile(
-    r"connection broken by|Max retries exceeded|ConnectionError|ProxyError|SSLError"
-    r"|Temporary failure in name resolution|ReadTimeoutError"
-)
-
 
 def resolve(
     requirements: Sequence[str],
@@ -79,14 +77,15 @@ def resolve(
     NetworkUnavailable, ToolMissing.
     """
     roots = [_requirement(text) for text in requirements]
+    tools = tools_folder(cache)
+    env = reach(source, cache=cache)
     with tempfile.TemporaryDirectory(prefix="harness-lock-") as name:
         folder = Path(name)
-        tools = folder / "tools"
-        copy_distributions(TOOL, tools)
-        env = reach(source, cache=cache)
 
         def run(*arguments: str) -> None:
-            _check(run_python(arguments, env, folder, (tools,)))
+            finished = run_python(arguments, env, folder, (tools,))
+            if finished.code != 0:
+                raise _failure(finished, roots=roots, source=source)
 
         (folder / "wanted.in").write_text("".join(f"{root}\n" for root in sorted(map(str, roots))))
         pins = folder / "pinned.txt"
@@ -142,33 +141,50 @@ def reach(source: sources.Python, *, cache: Path) -> dict[str, str]:
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_CACHE_DIR": str(cache / "pip"),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(cache / "bytecode"),
         "NO_COLOR": "1",
     }
 
 
-def copy_distributions(name: str, target: Path) -> None:
-    """Copy the installed distribution *name* and all it requires into *target*, no more.
+def tools_folder(cache: Path) -> Path:
+    """Return a folder with pip-tools, pip and what they require, and nothing else.
 
-    Raises ToolMissing when one is absent, or isn't pure Python.
+    Kept in *cache* by their versions, so that their bytecode is written once. Raises ToolMissing.
     """
-    queue, seen = [name], set[str]()
+    found = required(TOOL)
+    key = canonical.digest(sorted(f"{one.name} {one.version}" for one in found))
+    target = cache / "tools" / hexadecimal(key)[:12]
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
+            made = Path(name) / "made"
+            for distribution in found:
+                _copy(distribution, made)
+            with contextlib.suppress(OSError):  # another run was faster: its copy is the same
+                os.replace(made, target)
+    return target
+
+
+def required(name: str) -> tuple[metadata.Distribution, ...]:
+    """Return the installed distribution *name* and all it requires; raises ToolMissing."""
+    queue, found = [name], dict[str, metadata.Distribution]()
     while queue:
         wanted = canonicalize_name(queue.pop())
-        if wanted in seen:
+        if wanted in found:
             continue
-        seen.add(wanted)
         try:
-            found = metadata.distribution(wanted)
+            found[wanted] = metadata.distribution(wanted)
         except metadata.PackageNotFoundError as missing:
             raise ToolMissing(
                 f"{wanted} is not installed, and resolving needs it",
                 hint="pip install 'model-harness[promote]'",
             ) from missing
-        _copy(found, target)
-        for text in found.requires or ():
+        for text in found[wanted].requires or ():
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 queue.append(requirement.name)
+    return tuple(found.values())
 
 
 def parse_pins(text: str) -> dict[str, str]:
@@ -281,16 +297,23 @@ def _copy(distribution: metadata.Distribution, target: Path) -> None:
         shutil.copyfile(str(distribution.locate_file(file)), copy)
 
 
-def _check(finished: Finished) -> None:
-    if finished.code == 0:
-        return
+def _failure(
+    finished: Finished, *, roots: Sequence[Requirement], source: sources.Python
+) -> HarnessError:
+    """Return why a resolution failed; raises NetworkUnavailable when it is the index.
+
+    pip says the same of an index that is silent and of one that has no such package.
+    """
+    index = source.index or sources.pip_default_index()
+    for name in sorted(canonicalize_name(root.name) for root in roots)[:1]:
+        with contextlib.suppress(NotFound):
+            http.get(f"{index.rstrip('/')}/{name}/", using=source.connection)
     said = finished.stderr.decode("utf-8", "replace")
-    if _UNREACHABLE.search(said):
-        raise NetworkUnavailable(
-            f"the package index could not be reached: {finished.tail}",
-            hint="connect to the network, or set another source: harness doctor",
-        )
-    raise ResolutionFailed(
-        f"the requirements can't be resolved with wheels only:\n{finished.tail}",
+    told = [
+        line.strip() for line in said.partition("Traceback (most recent call last)")[0].splitlines()
+    ]
+    return ResolutionFailed(
+        "the requirements can't be resolved with wheels only:\n"
+        + "\n".join(line for line in told[-12:] if line),
         hint="loosen the requirements that the lines above name",
     )

@@ -44,6 +44,7 @@ class Run:
     rule: str = ""
     level: float | None = None
     entry: int | None = None
+    head: str = ""
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     report: str = ""
@@ -77,7 +78,7 @@ class Run:
             "rule": self.rule,
             "level": self.level,
             "stages": [stage.body() for stage in self.stages],
-            "ledger": {"entry": self.entry},
+            "ledger": {"entry": self.entry, "head": self.head},
             "notes": list(self.notes),
             "digests": dict(self.digests),
             "report": self.report,

@@ -169,8 +169,8 @@ def _column(tensor: Any, place: int, dtypes: Mapping[str, str]) -> Column:
     if not isinstance(tensor, dict):
         raise Refused(f"inputs[{place}] is not an object")
     name = tensor.get("name")
-    if not isinstance(name, str) or not name:
-        raise Refused(f"inputs[{place}] has no name")
+    if not isinstance(name, str) or not name or not _encodable(name):
+        raise Refused(f"inputs[{place}] has no name that is text")
     where = f"column {_shown(name)}"
     datatype = tensor.get("datatype")
     if datatype not in DATATYPES:
@@ -197,7 +197,7 @@ def _column(tensor: Any, place: int, dtypes: Mapping[str, str]) -> Column:
 
 def _rows(shape: Any, where: str) -> int:
     good = isinstance(shape, list) and 1 <= len(shape) <= 2
-    if not good or not all(type(size) is int and size >= 0 for size in shape):
+    if not good or not all(type(size) is int and 0 <= size < 2**63 for size in shape):
         raise Refused(f"{where}: shape is neither [rows] nor [rows, 1]")
     if len(shape) == 2 and shape[1] != 1:
         raise Refused(f"{where}: shape is neither [rows] nor [rows, 1]; one tensor is one column")

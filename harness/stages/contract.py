@@ -94,7 +94,11 @@ def _problem(check: Outcome, failure: Failure | None, command: str) -> Problem:
     )
     cause = failure.cause
     calls = f"({len(cause.columns)} cells, {cause.calls} calls)" if cause.columns else ""
-    lines = [("row", row), ("observed", failure.observed), ("cause", f"{cause.rule} {calls}".strip())]
+    lines = [
+        ("row", row),
+        ("observed", failure.observed),
+        ("cause", f"{cause.rule} {calls}".strip()),
+    ]
     lines.append(("replay", reproduce(failure, command)))
     return Problem(promise=check.promise, lines=tuple((k, v) for k, v in lines if v))
 

@@ -11,7 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import NetworkUnavailable, SourceMissing, SpecInvalid, ToolMissing
@@ -85,9 +85,10 @@ def debian(suite: str, *, settings: Mapping[str, str] | None = None, apt: Path =
     if mirror := settings.get("debian"):
         return Debian(mirror=mirror.rstrip("/"), keyring=keyring, connection=connection)
     silent: NetworkUnavailable | None = None
+    probe = replace(connection, attempts=2)  # another source may be next
     for candidate in apt_archives(apt):
         try:
-            release = http.get(f"{candidate}/dists/{suite}/InRelease", using=connection)
+            release = http.get(f"{candidate}/dists/{suite}/InRelease", using=probe)
         except NotFound:
             continue
         except NetworkUnavailable as unavailable:

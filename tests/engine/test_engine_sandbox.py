@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from conftest import Workbench, plain_root
+from engine_bench import Workbench, plain_root
 
 import harness
 from harness.engine.engine import Mount
@@ -57,6 +57,20 @@ def test_the_program_is_process_1_of_user_65532_without_capabilities(sandbox: Wo
         "host": "harness",
         "session": 1,
     }
+
+
+def test_the_program_starts_with_every_signal_at_its_default(sandbox: Workbench) -> None:
+    """Python ignores SIGPIPE for itself, and whoever started us may ignore more."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        _, out = sandbox.engine.run(sandbox.command("/usr/bin/cat", "/proc/self/status"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    status = dict(line.split(":\t", 1) for line in out.decode().splitlines())
+    libc_own = 1 << 31 | 1 << 32  # 32 and 33: glibc hides them, nobody can set them
+    assert int(status["SigIgn"], 16) & ~libc_own == 0
+    assert int(status["SigBlk"], 16) & ~libc_own == 0
 
 
 def test_no_new_user_namespace_can_be_made(sandbox: Workbench) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import engine_programs as programs
 import pytest
-from conftest import Workbench
+from engine_bench import Workbench
 
 from harness.core.errors import JobFailed
 from harness.engine.engine import Mount, Running

@@ -66,8 +66,17 @@ def built(
 ) -> dict[str, object]:
     folder.mkdir(parents=True)
     done = subprocess.run(
-        [sys.executable, script, store.root, folder / "store", lock_file, umask, json.dumps(SMALL)]
-        + [order, str(workers)],
+        [
+            sys.executable,
+            script,
+            store.root,
+            folder / "store",
+            lock_file,
+            umask,
+            json.dumps(SMALL),
+            order,
+            str(workers),
+        ],
         cwd=folder,
         env={**os.environ, "TZ": zone, "PYTHONHASHSEED": seed},
         capture_output=True,

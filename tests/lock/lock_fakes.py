@@ -15,11 +15,13 @@ from pathlib import Path
 import pysequoia
 
 from harness.core.digest import of_bytes
+from harness.lock import debian
 from harness.lock.lock import Deb, Wheel
 from harness.world import process, sources
 from harness.world.http import Connection
 from harness.world.process import Finished
 
+ARCHITECTURE = debian.architecture()
 IMPATIENT = Connection(timeout=5.0, attempts=3, pause=lambda seconds: None)
 KEY = pysequoia.Tsk.generate("Archive <archive@example.org>")
 STRANGER = pysequoia.Tsk.generate("Stranger <stranger@example.org>")
@@ -39,13 +41,13 @@ class Archive:
     def add(self, name: str, version: str = "1.0", **fields: str) -> Deb:
         """Put a package into the pool and the index; returns what a lock says of it."""
         data = f"{name} {version}\n".encode() * 50
-        path = f"pool/main/{name[0]}/{name}/{name}_{version.replace(':', '%3a')}_amd64.deb"
+        path = f"pool/main/{name[0]}/{name}/{name}_{version.replace(':', '%3a')}_{ARCHITECTURE}.deb"
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_bytes(data)
         stanza = {
             "Package": name,
             "Version": version,
-            "Architecture": "amd64",
+            "Architecture": ARCHITECTURE,
             **fields,
             "Filename": path,
             "Size": str(len(data)),
@@ -55,18 +57,20 @@ class Archive:
         return Deb(
             name=name,
             version=version,
-            architecture="amd64",
+            architecture=ARCHITECTURE,
             filename=path,
             digest=of_bytes(data),
             size=len(data),
         )
 
-    def publish(self, *, key: pysequoia.Tsk | None = KEY, by_hash: bool = True, **more: str) -> None:
+    def publish(
+        self, *, key: pysequoia.Tsk | None = KEY, by_hash: bool = True, **more: str
+    ) -> None:
         """Write the index and its signed release; *key* None leaves it unsigned."""
         packed = lzma.compress("\n".join(self.stanzas).encode())
         digest = hashlib.sha256(packed).hexdigest()
         base = self.folder / "dists" / self.suite
-        folder = base / "main/binary-amd64"
+        folder = base / f"main/binary-{ARCHITECTURE}"
         index = folder / "by-hash/SHA256" / digest if by_hash else folder / "Packages.xz"
         index.parent.mkdir(parents=True, exist_ok=True)
         index.write_bytes(packed)
@@ -79,7 +83,7 @@ class Archive:
             **{name.replace("_", "-"): value for name, value in more.items()},
         }
         text = "".join(f"{name}: {value}\n" for name, value in fields.items())
-        text += f"SHA256:\n {digest} {len(packed)} main/binary-amd64/Packages.xz\n"
+        text += f"SHA256:\n {digest} {len(packed)} main/binary-{ARCHITECTURE}/Packages.xz\n"
         signed = text.encode()
         if key is not None:
             mode = pysequoia.SignatureMode.CLEAR
@@ -114,9 +118,7 @@ def make_wheel(
         + "".join(lines),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
-    rows = [
-        f"{path},sha256={_record(text)},{len(text.encode())}\n" for path, text in files.items()
-    ]
+    rows = [f"{path},sha256={_record(text)},{len(text.encode())}\n" for path, text in files.items()]
     files[f"{info}/RECORD"] = "".join(rows) + f"{info}/RECORD,,\n"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{plain}-{version}-{tag}.whl"

@@ -169,7 +169,11 @@ def test_an_architecture_qualifier_does_not_hide_a_dependency() -> None:
 
 
 def test_the_highest_version_is_the_candidate() -> None:
-    stanzas = ["Package: aa\nVersion: 1.9", "Package: aa\nVersion: 1.10", "Package: aa\nVersion: 1.2"]
+    stanzas = [
+        "Package: aa\nVersion: 1.9",
+        "Package: aa\nVersion: 1.10",
+        "Package: aa\nVersion: 1.2",
+    ]
     index = deb_index.parse("\n\n".join(stanzas))
 
     assert ["1.10"] == [package.version for package in resolve(index, ["aa"])]
@@ -178,7 +182,7 @@ def test_the_highest_version_is_the_candidate() -> None:
 def test_an_unknown_package_is_named_with_its_nearest_match() -> None:
     index = index_of({"libgomp1": V1, "bash": V1})
 
-    with pytest.raises(ResolutionFailed, match="no package libgomp$") as failed:
+    with pytest.raises(ResolutionFailed, match=r"no package libgomp$") as failed:
         resolve(index, ["libgomp"])
 
     assert "did you mean libgomp1?" == failed.value.hint
@@ -189,7 +193,9 @@ def test_a_failure_tells_the_whole_chain() -> None:
         {"aa": {"Version": "1", "Depends": "bb"}, "bb": {"Version": "1", "Depends": "zz (>= 3)"}}
     )
 
-    with pytest.raises(ResolutionFailed, match=r"aa needs bb; bb needs zz \(>= 3\); which the suite"):
+    with pytest.raises(
+        ResolutionFailed, match=r"aa needs bb; bb needs zz \(>= 3\); which the suite"
+    ):
         resolve(index, ["aa"])
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from lock_fakes import STRANGER, Archive, served
+from lock_fakes import ARCHITECTURE, STRANGER, Archive, served
 
 from harness.core.errors import (
     HashMismatch,
@@ -24,11 +24,6 @@ from harness.world.store import Store
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _amd64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-
-
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path / "archive")
@@ -40,9 +35,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def resolve(archive: Archive, store: Store, *wanted: str, now: datetime = NOW) -> tuple[Deb, ...]:
-    debs, _ = debian.resolve(
-        wanted, suite="bookworm", source=archive.source, store=store, now=now
-    )
+    debs, _ = debian.resolve(wanted, suite="bookworm", source=archive.source, store=store, now=now)
     return debs
 
 
@@ -66,9 +59,7 @@ def test_the_date_of_the_index_comes_with_it(archive: Archive, store: Store) -> 
     archive.add("app")
     archive.publish()
 
-    _, date = debian.resolve(
-        ["app"], suite="bookworm", source=archive.source, store=store, now=NOW
-    )
+    _, date = debian.resolve(["app"], suite="bookworm", source=archive.source, store=store, now=NOW)
 
     assert datetime(2026, 7, 11, 10, 16, 37, tzinfo=UTC) == date
 
@@ -131,7 +122,7 @@ def test_packages_that_the_signed_index_does_not_name_are_refused(
 ) -> None:
     archive.add("app")
     archive.publish(by_hash=False)
-    packages = archive.folder / "dists/bookworm/main/binary-amd64/Packages.xz"
+    packages = archive.folder / f"dists/bookworm/main/binary-{ARCHITECTURE}/Packages.xz"
     packages.write_bytes(packages.read_bytes() + b"\0")
 
     with pytest.raises(SignatureInvalid, match="is not the file"):
@@ -206,7 +197,7 @@ def test_a_deb_with_other_bytes_is_refused_and_not_kept(archive: Archive, store:
     deb = archive.add("app")
     (archive.folder / deb.filename).write_bytes(b"others")
 
-    with pytest.raises(HashMismatch, match="app_1.0_amd64.deb"):
+    with pytest.raises(HashMismatch, match=f"app_1.0_{ARCHITECTURE}.deb"):
         fetch.fetch_debs([deb], store, source=archive.source)
 
     assert not store.has(deb.digest)

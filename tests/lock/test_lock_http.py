@@ -135,7 +135,7 @@ def test_the_first_failure_stops_what_has_not_begun() -> None:
         begun.append(item)
         raise NotFound(f"http://host/{item}")
 
-    with pytest.raises(NotFound, match="/0$"):
+    with pytest.raises(NotFound, match=r"/0$"):
         in_parallel(work, list(range(50)), streams=2)
 
     assert len(begun) < 50

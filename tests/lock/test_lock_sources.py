@@ -70,7 +70,7 @@ def test_a_source_that_cannot_be_reached_is_not_called_missing(tmp_path: Path) -
 
 
 def test_a_keyring_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match="absent.gpg"):
+    with pytest.raises(SourceMissing, match=r"absent\.gpg"):
         sources.debian("bookworm", settings={"debian_keyring": "absent.gpg"}, apt=tmp_path)
 
 
@@ -151,7 +151,10 @@ def test_pips_environment_is_stronger_than_its_files() -> None:
 def test_the_users_index_is_stronger_than_pips() -> None:
     pip = sources.pip_settings(["global.index-url='http://pip/simple'"])
 
-    assert "http://mine/simple" == sources.python(settings={"pypi": "http://mine/simple"}, pip=pip).index
+    assert (
+        "http://mine/simple"
+        == sources.python(settings={"pypi": "http://mine/simple"}, pip=pip).index
+    )
 
 
 def test_pip_itself_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:

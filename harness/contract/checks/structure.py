@@ -58,7 +58,7 @@ def _explained(trial: Trial, role: str, one: Batch) -> Iterator[Failure]:
             f"{context.rows + 1} {shown(trial.claims, {role: within}, 0)}"
         )
 
-    yield from failures(trial, Single(fails), one, observed, at_first=observed(one))
+    yield from failures(trial, Single(fails), one, observed, at_first=observed(one), made=False)
 
 
 @structural
@@ -119,7 +119,7 @@ def the_input_is_left_alone(trial: Trial) -> Iterator[Failure]:
     oracle = Single(fails)
     first = next((i for i in range(rows.rows) if oracle.mask(rows.take(np.array([i])))[0]), 0)
     found = rows.take(np.array([first]))
-    yield from failures(trial, oracle, found, observed, at_first=observed(found))
+    yield from failures(trial, oracle, found, observed, at_first=observed(found), made=False)
 
 
 @structural

@@ -1,0 +1,206 @@
+"""Wheels resolved by the interpreter that ships, from an index that the tests serve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lock_fakes import (
+    Server,
+    make_wheel,
+    python_source,
+    run_this_python,
+    served,
+    write_simple_index,
+)
+from packaging.requirements import Requirement
+
+from harness.core.errors import NetworkUnavailable, ResolutionFailed, ToolMissing
+from harness.lock import pip_tools
+from harness.lock.lock import Wheel
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two versions of two packages, one of which needs the other; a foreign wheel; an sdist."""
+    root = tmp_path_factory.mktemp("index")
+    files = root / "files"
+    for version in ("1.0", "1.1"):
+        make_wheel(files, "lib", version)
+        make_wheel(
+            files,
+            "app",
+            version,
+            requires=["lib>=1", "more; extra == 'more'", "nowhere; sys_platform == 'win32'"],
+            extras=["more"],
+        )
+    make_wheel(files, "more", "3.0")
+    make_wheel(files, "lib", "1.1", tag="cp311-cp311-win_amd64")
+    make_wheel(files, "lib", "9.0", tag="cp311-cp311-win_amd64")
+    (files / "source-1.0.tar.gz").write_bytes(b"an sdist")
+    write_simple_index(root / "simple", files)
+    with served(root) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One resolver's cache for all: its tools are then copied and compiled once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def resolve(
+    index: Server,
+    cache: Path,
+    *requirements: str,
+    previous: tuple[Wheel, ...] = (),
+    upgrade: bool = False,
+    extra: tuple[str, ...] = (),
+    links: tuple[str, ...] = (),
+) -> tuple[Wheel, ...]:
+    return pip_tools.resolve(
+        requirements,
+        previous=previous,
+        upgrade=upgrade,
+        run_python=run_this_python,
+        source=python_source(f"{index.address}/simple", extra=extra, links=links),
+        cache=cache,
+    )
+
+
+def pins(wheels: tuple[Wheel, ...]) -> dict[str, str]:
+    return {wheel.name: wheel.version for wheel in wheels}
+
+
+def test_a_package_comes_with_what_it_needs_by_exact_file(
+    index: Server, cache: Path, tmp_path: Path
+) -> None:
+    app, lib, more = resolve(index, cache, "App[more]")
+
+    assert ("app", "1.1", "app-1.1-py3-none-any.whl") == (app.name, app.version, app.filename)
+    assert make_wheel(tmp_path / "again", "lib", "1.1").digest == lib.digest
+    assert (("lib", "more"), (), ()) == (app.dependencies, lib.dependencies, more.dependencies)
+
+
+def test_locking_again_moves_nothing_and_upgrading_moves_on_purpose(
+    index: Server, cache: Path
+) -> None:
+    old = resolve(index, cache, "app", "lib<1.1")
+
+    again = resolve(index, cache, "app", "lib", previous=old)
+    moved = resolve(index, cache, "app", "lib", previous=old, upgrade=True)
+
+    assert {"app": "1.1", "lib": "1.0"} == pins(old) == pins(again)
+    assert {"app": "1.1", "lib": "1.1"} == pins(moved)
+
+
+def test_nothing_of_this_machines_pip_decides(
+    index: Server, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1.2", "1.3"):
+        make_wheel(tmp_path / "wheels", "lib", version)
+    write_simple_index(tmp_path / "simple", tmp_path / "wheels")
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("lib<1.1\n")
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(f"[global]\nfind-links = {tmp_path / 'wheels'}\nno-binary = :all:\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("PIP_CONSTRAINT", str(constraints))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", (tmp_path / "simple").as_uri())
+
+    (lib,) = resolve(
+        index,
+        cache,
+        "lib",
+        extra=((tmp_path / "simple").as_uri(),),
+        links=(str(tmp_path / "wheels"),),
+    )
+
+    assert "1.1" == lib.version
+
+
+def test_a_package_without_a_wheel_is_named(index: Server, cache: Path) -> None:
+    with pytest.raises(ResolutionFailed, match="source") as failed:
+        resolve(index, cache, "source")
+
+    assert "wheels only" in failed.value.message
+
+
+def test_requirements_that_exclude_each_other_are_shown(index: Server, cache: Path) -> None:
+    with pytest.raises(ResolutionFailed, match="lib"):
+        resolve(index, cache, "app", "lib<1")
+
+
+def test_an_index_that_cannot_be_reached_is_no_failed_resolution(cache: Path) -> None:
+    with pytest.raises(NetworkUnavailable, match=r"127\.0\.0\.1:1 could not be reached") as failed:
+        pip_tools.resolve(
+            ["app"],
+            run_python=run_this_python,
+            source=python_source("http://127.0.0.1:1/simple"),
+            cache=cache,
+        )
+
+    assert failed.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["app @ http://host/app.whl", "--index-url http://host", "-r other.txt", "./app", ""]
+)
+def test_a_requirement_that_is_none_never_reaches_pip(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ResolutionFailed, match="requirements: "):
+        pip_tools.resolve(
+            [text], run_python=run_this_python, source=python_source(None), cache=tmp_path
+        )
+
+
+def test_a_resolver_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ToolMissing, match="no-such-tool is not installed"):
+        pip_tools.required("no-such-tool")
+
+
+def test_only_the_resolver_and_what_it_requires_are_copied(cache: Path) -> None:
+    folder = pip_tools.tools_folder(cache)
+
+    copied = {path.name for path in folder.iterdir()}
+
+    assert {"piptools", "pip", "click"} <= copied
+    assert not {"pytest", "numpy", "harness"} & copied
+    assert not list(folder.rglob("*.so"))
+
+
+def report(*items: tuple[str, str, str | None]) -> dict[str, object]:
+    return json.loads(
+        json.dumps(
+            {
+                "environment": {"python_version": "3.11"},
+                "install": [
+                    {
+                        "metadata": {"name": name, "version": "1"},
+                        "download_info": {
+                            "url": f"http://host/{file}",
+                            "archive_info": {"hashes": {"sha256": sha256} if sha256 else {}},
+                        },
+                    }
+                    for name, file, sha256 in items
+                ],
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        (("app", "app-1.tar.gz", "0" * 64), "app-1.tar.gz is no wheel"),
+        (("app", "app-1-py3-none-any.whl", None), "is no wheel with a SHA-256"),
+        (("other", "other-1-py3-none-any.whl", "0" * 64), "did not find the versions"),
+    ],
+)
+def test_a_report_that_is_not_what_was_pinned_is_refused(
+    item: tuple[str, str, str | None], problem: str
+) -> None:
+    with pytest.raises(ResolutionFailed, match=problem):
+        pip_tools.wheels(report(item), pinned={"app": "1"}, roots=[Requirement("app")])
