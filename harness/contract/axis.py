@@ -18,12 +18,15 @@ _DAY = 86_400_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """A column's values on a line of integers: *place* and *value* are each other's inverse."""
+    """A column's values on a line of integers: *place* and *value* are each other's inverse.
+
+    *form* is ``date`` or ``datetime`` where values are such texts.
+    """
 
     place: Callable[[Any], int]
     value: Callable[[int], Any]
     floats: bool = False
-    dated: bool = False
+    form: str = ""
 
 
 def axis(domain: Domain, kind: str) -> Axis | None:
@@ -37,9 +40,9 @@ def axis(domain: Domain, kind: str) -> Axis | None:
     if kind == "integer":
         return Axis(place=int, value=int)
     if domain.kind == "date":
-        return Axis(place=_day, value=_day_at, dated=True)
+        return Axis(place=_day, value=_day_at, form="date")
     if domain.kind == "datetime":
-        return Axis(place=moment, value=moment_text, dated=True)
+        return Axis(place=moment, value=moment_text, form="datetime")
     return None
 
 

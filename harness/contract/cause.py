@@ -61,20 +61,18 @@ def explain(oracle: Oracle, row: Batch, passing: Batch, pools: Sequence[Pool]) -
     by_name = {p.domain.name: p for p in pools}
     base = max(witness.values(), default=1)
     plain = mosaic(pool, _source(pool, [(columns, base)]))
-    conditions, dated = [], set()
+    conditions = []
     for column in columns:
         name = pool.columns[column].name
         setting = mosaic(pool, _source(pool, [(columns, witness.get(column, base))]))
         good = pool.columns[column].take(np.array([witness.get(column, base)]))
-        found, line, shown = condition(oracle, setting, name, good, by_name[name])
+        found, shown = condition(oracle, setting, name, good, by_name[name])
         conditions.append(found)
-        if line is not None and line.dated:
-            dated.add(name)
         if shown is not None:
             simpler = plain.put(put_values(plain[name], [shown]))
             if oracle.first(simpler) is not None:
                 plain = simpler
-    rule = Rule(conditions=tuple(conditions), dated=frozenset(dated))
+    rule = Rule(conditions=tuple(conditions))
     if oracle.first(plain) is None or not rule.matches(plain).all():
         plain = row
     return Explained(row=plain, rule=rule)

@@ -17,12 +17,12 @@ from harness.contract.schema import admits
 
 def condition(
     oracle: Oracle, setting: Batch, name: str, good: Cells, pool: Pool
-) -> tuple[Condition, Axis | None, Any]:
-    """Return the condition on one cell of *setting* (one failing row), its axis, and a plainer
-    value that fails, if any. *good* is that cell in a row that passes."""
+) -> tuple[Condition, Any]:
+    """Return the condition on one cell of *setting* (one failing row), and a plainer value that
+    fails, if any. *good* is that cell in a row that passes."""
     bad = setting[name].at(0)
     if bad is None:
-        return Condition(column=name, sign="missing"), None, None
+        return Condition(column=name, sign="missing"), None
 
     def build(values: Sequence[Any]) -> Batch:
         at = np.zeros(len(values), np.int64)
@@ -40,11 +40,11 @@ def condition(
     unseen = fails[len(known) :]
     if bad not in known and known and len(unseen) and unseen.all() and not failing:
         shown = UNSEEN[0] if admits(pool.domain, cells(name, "string", UNSEEN[:1]))[0] else None
-        return Condition(column=name, sign="unseen", value=tuple(known)), None, shown
+        return Condition(column=name, sign="unseen", value=tuple(known)), shown
     several = sorted({bad, *failing}, key=repr)
     if 1 < len(several) <= 6 and bad in known:
-        return Condition(column=name, sign="in", value=tuple(several)), None, None
-    return Condition(column=name, sign="==", value=bad), None, None
+        return Condition(column=name, sign="in", value=tuple(several)), None
+    return Condition(column=name, sign="==", value=bad), None
 
 
 def _threshold(
@@ -55,24 +55,24 @@ def _threshold(
     bad: Any,
     line: Axis,
     pool: Pool,
-) -> tuple[Condition, Axis, Any]:
+) -> tuple[Condition, Any]:
     if good is None or line.place(good) == line.place(bad):
         candidates = [v for v in _first(pool.levels, 24) if v is not None and v != bad]
         passes = [
             v for v, f in zip(candidates, oracle.mask(build(candidates)), strict=True) if not f
         ]
         if not passes:
-            return Condition(column=name, sign="==", value=bad), line, None
+            return Condition(column=name, sign="==", value=bad), None
         good = passes[0]
     up = line.place(bad) > line.place(good)
     last, first = search(oracle, build, line, good=good, bad=bad)
     beyond = _within(line, line.place(first) + (1 if up else -1), pool)
-    if first == bad and beyond is not None and oracle.first(build([beyond])) is None:
-        return Condition(column=name, sign="==", value=bad), line, None
+    if first == bad and (beyond is None or oracle.first(build([beyond])) is None):
+        return Condition(column=name, sign="==", value=bad), None
     strict_is_shorter = len(repr(last)) <= len(repr(first))
     sign = (">" if up else "<") + ("" if strict_is_shorter else "=")
     value = last if strict_is_shorter else first
-    if line.dated:
+    if line.form:
         value = moment(value)
     shown = first
     if line.floats:
@@ -80,7 +80,7 @@ def _threshold(
         ends = sorted((first, first + step if up else first - step))
         near = (ends[0], min(ends[1], bad)) if up else (max(ends[0], bad), ends[1])
         shown = shortest(*near) if near[0] <= near[1] else first
-    return Condition(column=name, sign=sign, value=value), line, shown
+    return Condition(column=name, sign=sign, value=value, form=line.form), shown
 
 
 def _within(line: Axis, place: int, pool: Pool) -> Any:
@@ -88,7 +88,7 @@ def _within(line: Axis, place: int, pool: Pool) -> Any:
         value = line.value(place)
     except (ValueError, OverflowError):
         return None
-    held = cells(pool.domain.name, pool.levels.kind if not line.dated else "string", [value])
+    held = cells(pool.domain.name, pool.levels.kind if not line.form else "string", [value])
     return value if admits(pool.domain, held)[0] else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.contract.promise import Failure, Outcome, Report, reproduce
@@ -17,12 +17,20 @@ def lines(report: Report) -> list[str]:
     found = [headline(report)]
     for check in report.failed:
         found += failed(check, report.command)
-    for check in report.checks:
-        if check.outcome in ("skipped", "expected"):
-            found += _entry(check.outcome, f"{check.id}: {check.reason}")
+    for (outcome, reason), ids in _grouped(report.checks).items():
+        found += _entry(outcome, f"{', '.join(ids)}: {reason}")
     found += _entry("equal means", report.tolerance)
     for note in report.notes:
         found += _entry("note", note)
+    return found
+
+
+def _grouped(checks: Sequence[Outcome]) -> dict[tuple[str, str], list[str]]:
+    """Return the checks that were not run, or failed as expected, by the reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for check in checks:
+        if check.outcome in ("skipped", "expected"):
+            found.setdefault((check.outcome, check.reason), []).append(check.id)
     return found
 
 

@@ -24,12 +24,14 @@ class Condition:
     """One cell's part in a rule: *column* *sign* *value*.
 
     *sign* is ``< <= > >= ==``, ``in`` (*value* is a tuple), ``missing``, or ``unseen`` (*value* is
-    the tuple of known values). A comparison of a date is in microseconds since 1970.
+    the tuple of known values). A comparison of a moment is in microseconds since 1970; *form* is
+    then ``date`` or ``datetime``, as the moment is written.
     """
 
     column: str
     sign: str
     value: Any = None
+    form: str = ""
 
     def matches(self, cells: Cells) -> Mask:
         """Return which of *cells* hold it."""
@@ -52,8 +54,9 @@ class Condition:
             compared: Mask = np.asarray(_COMPARE[self.sign](ordered, self.value), bool)
         return there & compared
 
-    def text(self, *, dated: bool = False) -> str:
-        """Return it for a reader; *dated* when the numbers are moments."""
+    @property
+    def text(self) -> str:
+        """The condition for a reader."""
         match self.sign:
             case "missing":
                 return f"{self.column} is missing"
@@ -61,16 +64,17 @@ class Condition:
                 return f"{self.column} is a value that training data don't have"
             case "in":
                 return f"{self.column} in {self.value!r}"
-        shown = moment_text(self.value) if dated and isinstance(self.value, int) else self.value
+        shown = self.value
+        if self.form and isinstance(shown, int):
+            shown = moment_text(shown)[: 10 if self.form == "date" else None]
         return f"{self.column} {self.sign} {shown!r}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """Conditions that hold together. *dated* names the columns whose numbers are moments."""
+    """Conditions that hold together; none at all is a rule for every row."""
 
     conditions: tuple[Condition, ...]
-    dated: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ class Rule:
         """The rule for a reader: ``age < 18 and region == 'north'``."""
         if not self.conditions:
             return "every row"
-        return " and ".join(c.text(dated=c.column in self.dated) for c in self.conditions)
+        return " and ".join(condition.text for condition in self.conditions)
 
     def matches(self, batch: Batch) -> Mask:
         """Return which rows of *batch* hold every condition."""

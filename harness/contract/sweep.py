@@ -7,7 +7,7 @@ rule is found, rows that match it are left out, and the sweep goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,8 +133,8 @@ class _Going:
             batch = made.batch.take(keep) if out.any() else made.batch
             try:
                 reading = trial.reading(batch)
-            except (Refusal, Malformed) as error:
-                if stop_now := self._locate(batch, error):
+            except (Refusal, Malformed):
+                if stop_now := self._locate(batch):
                     return stop_now
                 continue
             self._judge(reading, start + keep)
@@ -154,18 +154,19 @@ class _Going:
                     name, shown(reading.claims, reading.answers, int(where[0]))
                 )
 
-    def _locate(self, batch: Batch, error: Refusal | Malformed) -> str:
+    def _locate(self, batch: Batch) -> str:
         """Find one row that makes *batch* fail; return why the sweep must stop, if it must."""
-        part, seen = batch, _describe(error)
+        part, seen = batch, _trouble(self.trial, batch)
+        if seen is None:
+            return "stopped: the same batch was refused, then answered"
         while part.rows > 1:
             half = part.rows // 2
             first = part.head(half)
-            trouble = _trouble(self.trial, first)
-            part, seen = (
-                (first, trouble)
-                if trouble is not None
-                else (part.take(np.arange(half, part.rows)), seen)
-            )
+            trouble = _trouble(self.trial, first, [seen[0][2]])
+            if trouble is None:
+                part = part.take(np.arange(half, part.rows))
+            else:
+                part, seen = first, trouble
         alone = _trouble(self.trial, part)
         if alone is None:
             rule = f"depends on the other rows: a batch of {batch.rows}, no row of it alone"
@@ -177,9 +178,11 @@ class _Going:
     def _explain(self, row: Batch, trouble: Seen) -> str:
         key, message = trouble
         trial, calls = self.trial, self.trial.calls
-        oracle = Single(lambda one: (_trouble(trial, one) or (None,))[0] == key)
+        oracle = Single(lambda one: (_trouble(trial, one, [key[2]]) or (None,))[0] == key)
         try:
-            explained = explain(oracle, row, passing_rows(trial, oracle), trial.pools)
+            answered = trial.sound[0]
+            passing = passing_rows(trial, oracle) if answered is None else answered
+            explained = explain(oracle, row, passing, trial.pools)
             again = _trouble(trial, explained.row)
         except (OutOfTime, Broken) as ended:
             cause = Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls)
@@ -197,19 +200,17 @@ class _Going:
         return ""
 
 
-Seen = tuple[tuple[str, str], str]
+Seen = tuple[tuple[str, str, str], str]
+"""The kind of a trouble, more of its kind, the role it is in; then its words."""
 
 
-def _trouble(trial: Trial, batch: Batch) -> Seen | None:
+def _trouble(trial: Trial, batch: Batch, roles: Sequence[str] | None = None) -> Seen | None:
     """Return what kind of trouble the model has with *batch*, and its words; None without any."""
-    try:
-        trial.reading(batch)
-    except (Refusal, Malformed) as error:
-        return _describe(error)
+    for role in roles or trial.roles:
+        try:
+            trial.read(batch.rows, {role: trial.answer(batch, role)})
+        except Refusal as refusal:
+            return ("refused", refusal.type, role), f"raised {refusal}"
+        except Malformed as malformed:
+            return (malformed.kind, "", role), str(malformed)
     return None
-
-
-def _describe(error: Refusal | Malformed) -> Seen:
-    if isinstance(error, Refusal):
-        return ("refused", error.type), f"raised {error}"
-    return (error.kind, error.role), str(error)

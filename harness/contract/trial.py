@@ -67,9 +67,9 @@ class Probe:
 class Trial:
     """The model under trial and what is known of it so far.
 
-    *reopen* gives a new model when the old one died or hangs. *kept* are rows that failed before,
-    by check. *rate* is how many rows a second were answered in a small batch. *given* is all training rows as they came, *training* those columns that are inputs
-    (no rows, when one is lacking).
+    *given* is all training rows as they came, *training* those of their columns that are inputs
+    (no rows, when one is lacking). *left* says how many seconds remain while a check runs, *rate*
+    how many rows a second were answered in a small batch.
     """
 
     def __init__(
@@ -82,7 +82,8 @@ class Trial:
         reopen: Callable[[], Model] | None = None,
         kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
-        """Take what is tried; nothing is called yet."""
+        """Take what is tried; nothing is called yet. *reopen* gives a new model when the old one
+        died or hangs; *kept* are rows that failed before, by check."""
         self.claims = claims
         self.settings = settings
         lacking = set(claims.columns) - set(training.names)
@@ -98,6 +99,7 @@ class Trial:
         self._reopen = reopen
         self._worker: Worker = getattr(model, "worker", None) or Worker()
         self._broken = ""
+        self._hangs = 0
         self._started: float | None = None
         self._probes: dict[str, Probe] = {}
         self._check = ""
@@ -140,11 +142,13 @@ class Trial:
             self._restart()
         self.calls += 1
         model = self.model
-        longest = min(self.left, self.settings.seconds / _CALL_SHARE)
+        share = self.settings.seconds / _CALL_SHARE / 2**self._hangs  # less patience each time
+        longest = min(self.left, max(share, 1.0))
         try:
             return self._worker.run(lambda: job(model), seconds=longest)
         except Overdue as overdue:
             self._broken = f"the model hangs: {overdue}"
+            self._hangs += 1
         except Broken as broken:
             self._broken = str(broken)
         raise Broken(self._broken)

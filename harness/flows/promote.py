@@ -71,7 +71,11 @@ def promote(request: Request) -> Run:
             if not checked[-1].passed:
                 break
     run = _decided(request, on, policy, sealed, tuple(checked), image, origin)
-    return replace(run, head=request.ledger.entries()[-1].digest)
+    return replace(
+        run,
+        head=request.ledger.entries()[-1].digest,
+        notes=(*run.notes, _left(request, on, policy, sealed)),
+    )
 
 
 def _decided(
@@ -136,8 +140,6 @@ def _common(
             "the holdout lies in the repository, where trainers can read it: "
             "the reuse guarantee needs a private holdout"
         )
-    if (sees := _sees(request, on, policy, sealed)) is not None:
-        notes.append(sees)
     return {
         "model": on.declared.name,
         "challenger": on.challenger,
@@ -164,8 +166,8 @@ def _common(
     }
 
 
-def _sees(request: Request, on: Line, policy: Policy, sealed: Entry) -> str | None:
-    """Return what this holdout can still show, where that follows from its number of rows alone."""
+def _left(request: Request, on: Line, policy: Policy, sealed: Entry) -> str:
+    """Return how many looks are left, and what they can show where the rows alone tell it."""
     entries = request.ledger.entries()
     left = policy.looks - history.looks_spent(entries, policy=sealed)
     given = history.promotions(entries, policy=sealed)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.core.digest import Digest, of_bytes, of_hex
 from harness.core.errors import LockedFileGone, ResolutionFailed, SignatureInvalid, ToolMissing
@@ -145,7 +146,8 @@ def download(deb: Deb, *, source: Debian, store: Store) -> None:
     if store.has(deb.digest):
         return
     try:
-        chunks = http.stream(f"{source.mirror}/{deb.filename}", using=source.connection)
+        address = f"{source.mirror}/{quote(deb.filename, safe='/+~')}"
+        chunks = http.stream(address, using=source.connection)
         store.add_stream(chunks, expected=deb.digest, name=Path(deb.filename).name)
     except NotFound as missing:
         raise LockedFileGone(

@@ -22,7 +22,7 @@ def fetch(
     debian_source: sources.Debian | None = None,
     python_source: sources.Python | None = None,
 ) -> None:
-    """Put every deb and wheel of *lock* into *store*, several at once, the largest first.
+    """Put every deb and wheel of *lock* into *store*, several at once.
 
     A source is looked for only when a file is absent: a filled store needs no network and no
     configuration. Raises HashMismatch, LockedFileGone, NetworkUnavailable, SourceMissing.

@@ -17,11 +17,9 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -30,9 +28,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from harness.core import canonical
-from harness.core.digest import hexadecimal, of_hex
-from harness.core.errors import HarnessError, ResolutionFailed, ToolMissing
+from harness.core.digest import of_hex
+from harness.core.errors import HarnessError, ResolutionFailed
+from harness.lock import tools
 from harness.lock.lock import Wheel
 from harness.world import http, sources
 from harness.world.http import NotFound
@@ -42,7 +40,6 @@ RunPython = Callable[[Sequence[str], Mapping[str, str], Path, Sequence[Path]], F
 """Runs the interpreter that ships: arguments, additional environment, working directory, and
 folders to import from."""
 
-TOOL = "pip-tools"
 PASSED = (
     "HOME",
     "http_proxy",
@@ -77,13 +74,13 @@ def resolve(
     NetworkUnavailable, ToolMissing.
     """
     roots = [_requirement(text) for text in requirements]
-    tools = tools_folder(cache)
+    imported = tools.folder(cache)
     env = reach(source, cache=cache)
     with tempfile.TemporaryDirectory(prefix="harness-lock-") as name:
         folder = Path(name)
 
         def run(*arguments: str) -> None:
-            finished = run_python(arguments, env, folder, (tools,))
+            finished = run_python(arguments, env, folder, (imported,))
             if finished.code != 0:
                 raise _failure(finished, roots=roots, source=source)
 
@@ -145,46 +142,6 @@ def reach(source: sources.Python, *, cache: Path) -> dict[str, str]:
         "PYTHONPYCACHEPREFIX": str(cache / "bytecode"),
         "NO_COLOR": "1",
     }
-
-
-def tools_folder(cache: Path) -> Path:
-    """Return a folder with pip-tools, pip and what they require, and nothing else.
-
-    Kept in *cache* by their versions, so that their bytecode is written once. Raises ToolMissing.
-    """
-    found = required(TOOL)
-    key = canonical.digest(sorted(f"{one.name} {one.version}" for one in found))
-    target = cache / "tools" / hexadecimal(key)[:12]
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
-            made = Path(name) / "made"
-            for distribution in found:
-                _copy(distribution, made)
-            with contextlib.suppress(OSError):  # another run was faster: its copy is the same
-                os.replace(made, target)
-    return target
-
-
-def required(name: str) -> tuple[metadata.Distribution, ...]:
-    """Return the installed distribution *name* and all it requires; raises ToolMissing."""
-    queue, found = [name], dict[str, metadata.Distribution]()
-    while queue:
-        wanted = canonicalize_name(queue.pop())
-        if wanted in found:
-            continue
-        try:
-            found[wanted] = metadata.distribution(wanted)
-        except metadata.PackageNotFoundError as missing:
-            raise ToolMissing(
-                f"{wanted} is not installed, and resolving needs it",
-                hint="pip install 'model-harness[promote]'",
-            ) from missing
-        for text in found[wanted].requires or ():
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                queue.append(requirement.name)
-    return tuple(found.values())
 
 
 def parse_pins(text: str) -> dict[str, str]:
@@ -275,26 +232,6 @@ def _requirement(text: str) -> Requirement:
             hint="put the wheel into an index, and require it by name",
         )
     return requirement
-
-
-def _copy(distribution: metadata.Distribution, target: Path) -> None:
-    files = distribution.files
-    if files is None:
-        raise ToolMissing(
-            f"the installed {distribution.name} does not list its files",
-            hint="use a virtual environment: pip install 'model-harness[promote]'",
-        )
-    for file in files:
-        if file.parts[0] == ".." or file.is_absolute() or "__pycache__" in file.parts:
-            continue
-        if file.suffix in (".so", ".pyd"):
-            raise ToolMissing(
-                f"the installed {distribution.name} is not pure Python",
-                hint=f"pip install --force-reinstall {distribution.name}",
-            )
-        copy = target.joinpath(*file.parts)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(distribution.locate_file(file)), copy)
 
 
 def _failure(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from harness.lock import debian, pip_tools
+from harness.core.errors import NotBuiltYet
+from harness.lock import debian, pip_tools, tools
 from harness.lock.lock import Deb, Lock
 from harness.lock.pip_tools import RunPython
 from harness.spec.environment import Environment
@@ -49,8 +50,13 @@ def resolve(
     Debian packages are those that the suite offers now. *run_python_for* fetches and unpacks the
     debs that it is given, and returns how to run their interpreter. Sources are this machine's
     unless given. Raises ResolutionFailed, SignatureInvalid, NetworkUnavailable, SourceMissing,
-    ToolMissing.
+    ToolMissing, NotBuiltYet.
     """
+    if environment.resolver != tools.TOOL:
+        raise NotBuiltYet(
+            f"{environment.reference}: resolver {environment.resolver} is not built yet",
+            hint=f'resolver = "{tools.TOOL}"',
+        )
     debian_source = debian_source or sources.debian(environment.suite)
     python_source = python_source or sources.python()
     debs, released = debian.resolve(

@@ -9,6 +9,7 @@ from typing import Any
 from harness.contract import keep, run
 from harness.contract.batch import Batch, Model
 from harness.contract.claims import Claims
+from harness.contract.lines import percent
 from harness.contract.promise import Failure, Outcome, Report, Settings, reproduce
 from harness.core.digest import Digest
 from harness.image.model import Runnable
@@ -69,7 +70,7 @@ def check(
         command=command,
     )
     passed = sum(check.outcome == "passed" for check in found.checks)
-    coverage = "".join(f", {t}-way {share:.1%}" for t, share in sorted(found.coverage.items())[:1])
+    coverage = "".join(f", {t}-way {percent(share)}" for t, share in sorted(found.coverage.items())[:1])
     return StageResult(
         stage="contract",
         passed=found.ok,

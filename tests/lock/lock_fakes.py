@@ -41,7 +41,8 @@ class Archive:
     def add(self, name: str, version: str = "1.0", **fields: str) -> Deb:
         """Put a package into the pool and the index; returns what a lock says of it."""
         data = f"{name} {version}\n".encode() * 50
-        path = f"pool/main/{name[0]}/{name}/{name}_{version.replace(':', '%3a')}_{ARCHITECTURE}.deb"
+        plain = version.rpartition(":")[2]
+        path = f"pool/main/{name[0]}/{name}/{name}_{plain}_{ARCHITECTURE}.deb"
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_bytes(data)
         stanza = {

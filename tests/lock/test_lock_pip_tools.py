@@ -18,7 +18,7 @@ from lock_fakes import (
 from packaging.requirements import Requirement
 
 from harness.core.errors import NetworkUnavailable, ResolutionFailed, ToolMissing
-from harness.lock import pip_tools
+from harness.lock import pip_tools, tools
 from harness.lock.lock import Wheel
 
 
@@ -158,11 +158,11 @@ def test_a_requirement_that_is_none_never_reaches_pip(text: str, tmp_path: Path)
 
 def test_a_resolver_that_is_not_installed_is_named() -> None:
     with pytest.raises(ToolMissing, match="no-such-tool is not installed"):
-        pip_tools.required("no-such-tool")
+        tools.required("no-such-tool")
 
 
 def test_only_the_resolver_and_what_it_requires_are_copied(cache: Path) -> None:
-    folder = pip_tools.tools_folder(cache)
+    folder = tools.folder(cache)
 
     copied = {path.name for path in folder.iterdir()}
 
