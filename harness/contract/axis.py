@@ -14,6 +14,7 @@ from harness.contract.levels import date_text
 from harness.contract.schema import Domain
 
 _DAY = 86_400_000_000
+_DIGITS = 20  # a float64 needs 17 at most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +69,14 @@ def _day_at(day: int) -> str:
 
 def shortest(one: float, other: float) -> float:
     """Return a number between the two (inclusive) that takes the fewest decimal digits."""
-    low, high = Decimal(min(one, other)), Decimal(max(one, other))
+    low, high = min(one, other), max(one, other)
     if low <= 0 <= high:
         return 0.0
-    exponent = max(abs(low), abs(high)).adjusted() + 1
-    while True:
-        unit = Decimal(1).scaleb(exponent)
-        whole = (low / unit).to_integral_value(rounding="ROUND_CEILING") * unit
-        if whole <= high:
-            return min(max(float(whole), float(low)), float(high))
-        exponent -= 1
+    start = Decimal(repr(low))
+    exponent = Decimal(repr(max(abs(low), abs(high)))).adjusted() + 1
+    for digits in range(_DIGITS):
+        unit = exponent - digits
+        whole = start.scaleb(-unit).to_integral_value(rounding="ROUND_CEILING").scaleb(unit)
+        if low <= float(whole) <= high:
+            return float(whole)
+    return min(low, high, key=lambda end: len(repr(end)))

@@ -158,8 +158,8 @@ class Trial:
             raise Broken(f"the model is gone since: {self._broken}")
         try:
             self.model = self._reopen()
-        except ModelUnusable as unusable:
-            raise Broken(f"the model can't be started again: {unusable.message}") from unusable
+        except (ModelUnusable, Broken) as unusable:
+            raise Broken(f"the model can't be started again: {unusable}") from unusable
         self._worker = getattr(self.model, "worker", None) or Worker()
         self._broken = ""
 

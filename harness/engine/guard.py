@@ -78,22 +78,26 @@ def watch(owner: int, commands: int, child: int) -> int:
                         os.kill(process, signal.SIGTERM)
 
 
+def refuse(why: str) -> int:
+    """Say *why* nothing was started, on the stderr that our caller reads; return 127."""
+    os.write(2, f"guard: {why}\n".encode())
+    return 127
+
+
 def main(arguments: list[str]) -> int:
     """Run the program under guard; return its exit status, 127 when it can't be run."""
     owner, commands, status = (int(text) for text in arguments[:3])
     program = arguments[4:]
     os.set_inheritable(commands, False)
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        print("guard: the kernel offers no subreaper", file=sys.stderr)
-        return 127
+        return refuse("the kernel offers no subreaper")
     signal.signal(signal.SIGCHLD, lambda *_: None)
     os.umask(0o022)
     defaults = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     try:
         child = os.posix_spawn(program[0], program, {}, setsigdef=defaults, setsigmask=())
     except OSError as error:
-        print(f"guard: {program[0]}: {error.strerror}", file=sys.stderr)
-        return 127
+        return refuse(f"{program[0]}: {error.strerror}")
     os.close(status)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # the pipes end when the program does, not when we do
@@ -106,4 +110,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -177,8 +177,11 @@ def _left(request: Request, on: Line, policy: Policy, sealed: Entry) -> str:
         "count", on.files["holdout"][1].removeprefix("sha256:"), lambda: on.table("holdout").rows
     )
     gain = power(policy, rows=int(rows), promotions=given)
-    seen = f"a gain of {gain:.1%} in accuracy" if gain is not None else "no gain in accuracy"
-    return f"{left} of {policy.looks} looks left; {rows:,} rows show {seen} with 80 % chance"
+    if gain is None:
+        seen = f"{rows:,} rows are too few to show another gain in accuracy"
+    else:
+        seen = f"{rows:,} rows show a gain of {gain:.1%} in accuracy with 80 % chance"
+    return f"{left} of {policy.looks} looks left; {seen}"
 
 
 def _stays(champion: Champion | None) -> str:

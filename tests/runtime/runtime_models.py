@@ -7,13 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.runtime import frame
 from harness.runtime.frame import Column
@@ -180,12 +181,19 @@ def make(root: Path) -> Repo:
 
 
 class Session:
-    """A probe that runs, and its frames."""
+    """A probe that runs, its frames, and what it says besides."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self.process = process
+        self.log = log
         assert process.stdin is not None and process.stdout is not None
         self.requests, self.answers = process.stdin, process.stdout
+
+    @property
+    def said(self) -> bytes:
+        """What went to stderr so far."""
+        self.log.seek(0)
+        return self.log.read()
 
     def ask(
         self, header: dict[str, Any], columns: Sequence[Column] = ()
@@ -209,17 +217,18 @@ def command(script: str, repo: Repo, settings: Path, *python: str) -> list[str]:
 @contextmanager
 def probing(repo: Repo, settings: Path, *python: str) -> Iterator[Session]:
     """Give a running probe; it ends with the context."""
-    process = subprocess.Popen(
-        [*command("probe.py", repo, settings, *python), "frames"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        try:
-            yield Session(process)
-        finally:
-            process.kill()
+    with tempfile.TemporaryFile() as log:  # no pipe: nobody would read it
+        process = subprocess.Popen(
+            [*command("probe.py", repo, settings, *python), "frames"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        with process:
+            try:
+                yield Session(process, log)
+            finally:
+                process.kill()
 
 
 class Connection(HTTPConnection):
@@ -252,10 +261,17 @@ class Connection(HTTPConnection):
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs."""
+    """A server that runs, and what it says."""
 
     process: subprocess.Popen[bytes]
     socket: Path
+    log: IO[bytes]
+
+    @property
+    def said(self) -> str:
+        """What went to stdout and stderr so far."""
+        self.log.seek(0)
+        return self.log.read().decode()
 
     def connection(self) -> Connection:
         """Return a new connection to it."""
@@ -267,33 +283,35 @@ def serving(
     repo: Repo, settings: Path, socket: Path, *options: str, **env: str
 ) -> Iterator[Server]:
     """Give a server that is ready; it ends with the context."""
-    process = subprocess.Popen(
-        [*command("serve.py", repo, settings), "--uds", str(socket), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **env},
-    )
-    with process:
-        try:
-            _await(process, socket)
-            yield Server(process, socket)
-        finally:
-            process.kill()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [*command("serve.py", repo, settings), "--uds", str(socket), *options],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **env},
+        )
+        with process:
+            try:
+                server = Server(process, socket, log)
+                _await(server)
+                yield server
+            finally:
+                process.kill()
 
 
-def _await(process: subprocess.Popen[bytes], socket: Path) -> None:
+def _await(server: Server) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
-            if Connection(socket).ask("GET", "/v2/health/ready")[0] == 200:
+            if server.connection().ask("GET", "/v2/health/ready")[0] == 200:
                 return
         except OSError:
             pass  # not listening yet
         try:
-            process.wait(0.02)
+            server.process.wait(0.02)
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"the server ended: {process.communicate()[1].decode()}")
+        raise AssertionError(f"the server ended: {server.said}")
     raise AssertionError("the server is not ready")
 
 

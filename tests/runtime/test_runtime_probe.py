@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import subprocess
 import sys
@@ -106,9 +108,10 @@ def test_prints_go_to_stderr_from_python_and_from_c(repo: Repo) -> None:
     with probing(repo, repo.settings()) as session:
         session.ask({"op": "hello"})
         session.requests.close()
-        rest, said = session.answers.read(), session.process.stderr.read()  # type: ignore[union-attr]
+        rest = session.answers.read()
 
         assert 0 == session.process.wait(PATIENCE)
+        said = session.said
     assert b"" == rest
     assert b"loading prints to stdout" in said and b"and so does C" in said
 
@@ -143,18 +146,24 @@ def test_reading_needs_no_model_and_gives_what_the_table_holds(repo: Repo) -> No
         assert ("failed", "FileNotFoundError") == (failed["status"], failed["error"]["type"])
 
 
-def test_imports_are_tried_each_in_a_process_of_its_own(repo: Repo) -> None:
+def test_imports_are_tried_each_in_a_process_of_its_own(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (repo.folder / "exits.py").write_text("import sys; sys.exit(4)")
     (repo.folder / "dies.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    (repo.folder / "forks.py").write_text(
-        "import os, signal, sys\nif os.fork() == 0:\n    signal.pause()\n"
+    (repo.folder / "forks.py").write_text(  # leaves a process behind, which holds what it holds
+        "import os, sys\nif os.fork() == 0:\n    open(os.environ['GATE']).read()\n    os._exit(0)\n"
     )
     (repo.folder / "loud.py").write_text("print('loud' * 100_000); raise RuntimeError('x' * 10**6)")
     (repo.folder / "marks.py").write_text("import sys; sys.modules['numpy'] = None")
-    names = ["people", "exits", "dies", "loud", "no_such_module", "marks", "numpy", "json.tool"]
+    names = ["people", "exits", "dies", "forks", "loud", "no_such_module", "marks", "numpy", "json.tool"]
 
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    monkeypatch.setenv("GATE", str(gate))
     with probing(repo, repo.settings()) as session:
         header, _ = session.ask({"op": "imports", "modules": names})
+        gate.open("w").close()  # lets the one that was left behind end
 
     failures = header["failures"]
     assert {
@@ -231,7 +240,7 @@ def test_what_is_no_frame_gets_an_error_frame_and_exit_code_2(repo: Repo, junk: 
     )
 
     assert 2 == done.returncode
-    header, columns, _ = frame.read(__import__("io").BytesIO(done.stdout)) or ({}, [], [])
+    header, columns, _ = frame.read(io.BytesIO(done.stdout)) or ({}, [], [])
     assert ("failed", []) == (header["status"], columns)
     assert header["error"]["type"]
 
