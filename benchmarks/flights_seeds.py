@@ -52,7 +52,7 @@ class Line:
 
 
 def copy(folder: Path, into: Path) -> Path:
-    """Copy the example *folder* as ``examples/NAME`` below *into*, and envs where it looks for them."""
+    """Copy the example *folder* below *into*, with the envs where it looks for them; return it."""
     target = into / "examples" / folder.name
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*LEFT_OUT))
     (into / "envs").symlink_to(ROOT / "envs")
@@ -61,11 +61,12 @@ def copy(folder: Path, into: Path) -> Path:
 
 def promote(folder: Path, challenger: str = "") -> Line:
     """Run ``harness promote`` and return what it said."""
-    variant = ["--challenger", challenger] if challenger else []
+    command = [sys.executable, "-c", "from harness.cli.main import main; main()", "promote"]
+    if challenger:
+        command += ["--challenger", challenger]
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli.main import main; main()"]
-        + ["promote", *variant, "--output", "json", str(folder)],
+        [*command, "--output", "json", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,2 +1,3 @@
 from harness.contract import contract
-test_contract = contract("harness.toml")   # one pytest item per check: -k, -x, --lf, xdist, JUnit all work
+
+test_contract = contract("harness.toml")  # one pytest item per check

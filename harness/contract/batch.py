@@ -369,6 +369,21 @@ class Answer:
         )
 
 
+class Written:
+    """The last batch as it lies on the wire: two methods are asked about one batch, in turn."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._last: tuple[Batch, list[Column]] | None = None
+
+    def columns(self, batch: Batch) -> list[Column]:
+        """Return *batch*'s columns on the wire."""
+        last = self._last
+        if last is None or last[0] is not batch:
+            last = self._last = (batch, batch.to_columns())
+        return last[1]
+
+
 class Refusal(Exception):
     """The model raised. *type* is the exception's class, *mro* its classes' names."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable
+from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written
 from harness.contract.deadline import Overdue, Worker
 from harness.core.errors import DataInvalid, DataMissing, ModelUnusable
 from harness.runtime import adapter, constants
@@ -40,6 +40,7 @@ class InProcess:
         self.loaded = model
         self.constants: Mapping[str, Sequence[float]] = constants.mine(model)
         self._kind = kind
+        self._written = Written()
         self._folder = folder
 
     def answer(self, batch: Batch, *, method: str) -> Answer:
@@ -78,7 +79,7 @@ class InProcess:
 
     def _build(self, batch: Batch) -> Any:
         try:
-            return adapter.build(batch.to_columns(), kind=self._kind, index=batch.index)
+            return adapter.build(self._written.columns(batch), kind=self._kind, index=batch.index)
         except adapter.Unbuildable as unbuildable:
             raise Unsendable(str(unbuildable)) from unbuildable
 

@@ -75,12 +75,13 @@ def label_positions(claims: Claims, given: Array) -> Array:
     ``1``, ``1.0`` and ``True`` are one label, as in Python; the text ``"1"`` is another.
     """
     where = {label: position for position, label in enumerate(claims.outputs.labels)}
-    found = []
-    for value in given.ravel().tolist():
-        try:
-            found.append(where.get(value, -1))
-        except TypeError:  # a list or a dict: unhashable, and no label
-            found.append(-1)
+    values = given.ravel().tolist()
+    try:
+        found = [where.get(value, -1) for value in values]
+    except TypeError:  # a list or a dict among them: unhashable, and no label
+        found = [
+            where.get(v, -1) if isinstance(v, str | int | float | None) else -1 for v in values
+        ]
     return np.array(found, np.int64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable
+from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written
 from harness.core.errors import ModelUnusable
 from harness.runtime import frame
 
@@ -20,6 +20,7 @@ class FrameModel:
         """Say hello; raises ModelUnusable when the model can't be loaded, Broken without answer."""
         self._stdin = stdin
         self._stdout = stdout
+        self._written = Written()
         header, _ = self._ask({"op": "hello"})
         if header.get("status") != "ok":
             error = header.get("error") or {}
@@ -34,7 +35,7 @@ class FrameModel:
     def answer(self, batch: Batch, *, method: str) -> Answer:
         """Answer *batch*; raises Refusal when the model raises, Broken when the probe is gone."""
         request = {"op": "predict", "method": method, "index": batch.index}
-        header, columns = self._ask(request, batch.to_columns())
+        header, columns = self._ask(request, self._written.columns(batch))
         status = header.get("status")
         if status == "refused":
             raise Refusal.from_header(header["error"])

@@ -40,7 +40,10 @@ def used(process: int, *, limit: int | None) -> int:
     if limit is None or cheap <= limit:
         return cheap
     try:
-        return proportional(process)
+        exact = proportional(process)
+        # Processes are read one after the other: one that ends meanwhile hands its share to those
+        # still to be read, and is counted twice. So what ends a job is read twice.
+        return exact if exact <= limit else min(exact, proportional(process))
     except PermissionError:
         return cheap
 

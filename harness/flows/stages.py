@@ -80,6 +80,8 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
         "settings": str(settings),
     }
 
+    variant = f" --challenger {line.challenger}" if line.challenger else ""
+
     def work() -> StageResult:
         rows = data.features(line.table("train"), project.contract.inputs)  # type: ignore[union-attr]
         return contract.check(
@@ -90,7 +92,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
             settings,
             digest=image.digest,
             rows_folder=line.state / "rows",
-            command=f"harness check {os.path.relpath(project.folder)} --image",
+            command=f"harness check {os.path.relpath(project.folder)}{variant} --image",
         )
 
     return remembered("contract", body, line.state, work)

@@ -261,7 +261,7 @@ def encode_array(name: str, values: Any, *, missing: Any = None) -> Column:
     if kind == "b":
         return Column(name, "b1", len(values), values.tobytes(), None, packed(gone), dtype)
     if kind not in "fiu":
-        raise Unrepresentable(f"an array of {dtype} can't be sent")
+        raise Unrepresentable(f"column {name!r}: an array of {dtype} can't be sent")
     code = f"{kind}{values.dtype.itemsize}"
     if code not in NUMBERS:
         code = "f4" if code == "f2" else "f8"

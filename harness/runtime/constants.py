@@ -3,9 +3,9 @@
 The rule: walk attributes, lists, tuples and dicts from the model; take the thresholds of trees
 (``tree_``, and the nodes of histogram gradient boosting) and the numeric ``categories_`` of
 encoders. A number belongs to a column only where it is certain that the object sees that column as
-it came: it was fitted on named columns itself, or it stands in a pipeline behind nothing but
-``passthrough``, imputers, and column transformers of these. All others come under ``*``. A model
-of another kind has none.
+it came: it was fitted on named columns, and stands behind nothing that changes cells; in a
+pipeline, ``passthrough``, imputers, and column transformers of these let columns through. All
+others come under ``*``. A model of another kind has none.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ KEPT = 64
 _LEAVES = str | bytes | int | float | complex | type | None
 _FOREIGN = ("builtins", "numpy", "pandas", "pyarrow", "scipy")
 Names = tuple[str, ...]  # "*" where a column's origin is not certain; () where no column's is
+Seen = Names | None  # None: nobody knows yet; the object's own names, if it has any, are certain
 
 
 def mine(model: Any) -> dict[str, list[float]]:
@@ -39,7 +40,7 @@ def _spaced(numbers: list[float]) -> list[float]:
 
 
 def _walk(model: Any) -> Iterator[tuple[str, float]]:
-    waiting: list[tuple[Any, Names]] = [(model, ())]
+    waiting: list[tuple[Any, Seen]] = [(model, None)]
     seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
     while waiting and len(seen) < OBJECTS:
         item, names = waiting.pop()
@@ -47,16 +48,15 @@ def _walk(model: Any) -> Iterator[tuple[str, float]]:
             continue
         seen[id(item)] = item
         if isinstance(item, Mapping):
-            waiting += [(value, ()) for value in item.values()]
+            waiting += [(value, None) for value in item.values()]
         elif isinstance(item, list | tuple):
             waiting += [(value, names) for value in item]
         elif getattr(getattr(item, "dtype", None), "kind", "") == "O" and hasattr(item, "tolist"):
             waiting.append((item.tolist(), names))  # gradient boosting keeps its trees in an array
         elif type(item).__module__.partition(".")[0] not in _FOREIGN:
             held = _attributes(item)
-            own = tuple(str(name) for name in held.get("feature_names_in_", ())) or names
-            yield from _numbers(item, held, own)
-            waiting += _children(held, own)
+            yield from _numbers(item, held, _own(held, names))
+            waiting += _children(held, names)
 
 
 def _attributes(item: Any) -> dict[str, Any]:
@@ -66,65 +66,70 @@ def _attributes(item: Any) -> dict[str, Any]:
         return {}
 
 
-def _children(held: Mapping[str, Any], names: Names) -> Iterator[tuple[Any, Names]]:
+def _own(held: Mapping[str, Any], seen: Seen) -> Names:
+    # Behind a step that changes cells, an object's own names may name changed columns.
+    return tuple(map(str, held.get("feature_names_in_", ()))) if seen is None else seen
+
+
+def _children(held: Mapping[str, Any], seen: Seen) -> Iterator[tuple[Any, Seen]]:
     """Yield an object's attributes, each with the columns that it sees."""
     if isinstance(held.get("steps"), list):  # a Pipeline
         for _, step in held["steps"]:
-            yield step, names
-            names = _through(step, names)
+            yield step, seen
+            seen = _through(step, seen)
     elif isinstance(held.get("transformers_"), list):  # a ColumnTransformer
         for _, part, chosen in held["transformers_"]:
-            yield part, _selected(chosen, names)
+            yield part, _selected(chosen, _own(held, seen))
     else:
         # An ensemble hands its rows to its members as they are, unless it says otherwise.
         straight = "estimators_features_" not in held and held.get("_preprocessor") is None
+        own = _own(held, seen) if straight else ()
         for key, value in held.items():
-            member = straight and key in ("estimators_", "estimator_", "_predictors")
-            yield value, names if member else ()
+            if key in ("estimators_", "estimator_", "_predictors"):
+                yield value, own
+            else:
+                yield value, () if seen == () else None
 
 
 def _selected(chosen: Any, names: Names) -> Names:
-    if isinstance(chosen, str):
-        return (chosen,)
     if isinstance(chosen, slice):
         return names[chosen]
-    picked = []
-    for column in list(chosen):
-        if isinstance(column, str):
-            picked.append(column)
+    places = []
+    for column in [chosen] if isinstance(chosen, str) else list(chosen):
+        if isinstance(column, str) and column in names:
+            places.append(column)
         elif isinstance(column, int) and not isinstance(column, bool) and names:
-            picked.append(names[column])
+            places.append(names[column])
         else:
             return ()
-    return tuple(picked)
+    return tuple(places)
 
 
-def _through(step: Any, names: Names) -> Names:
-    """Return which columns come out of *step*, as they went in."""
+def _through(step: Any, seen: Seen) -> Seen:
+    """Return which columns come out of *step* as they went in."""
     if step is None or (isinstance(step, str) and step == "passthrough"):
-        return names
+        return seen
     held = _attributes(step)
     if type(step).__name__ == "FunctionTransformer" and held.get("func") is None:
-        return names  # what a fitted ColumnTransformer makes of "passthrough"
+        return seen  # what a fitted ColumnTransformer makes of "passthrough"
     if "statistics_" in held and not held.get("add_indicator"):  # a SimpleImputer
         gone = any(value is None or value != value for value in held["statistics_"].tolist())
-        return () if gone else names
+        return () if gone else _own(held, seen)
     if isinstance(held.get("steps"), list):
         for _, inner in held["steps"]:
-            names = _through(inner, names)
-        return names
+            seen = _through(inner, seen)
+        return seen
     if isinstance(held.get("transformers_"), list):
-        return _joined(held, tuple(str(name) for name in held.get("feature_names_in_", ())))
+        return _joined(held, _own(held, seen))
     return ()
 
 
 def _joined(held: Mapping[str, Any], names: Names) -> Names:
     places = held.get("output_indices_") or {}
-    ends = [place.stop for place in places.values()]
-    out = ["*"] * max(ends, default=0)
+    out = ["*"] * max((place.stop for place in places.values()), default=0)
     for name, part, chosen in held["transformers_"]:
         place = places.get(name, slice(0, 0))
-        straight = _through(part, _selected(chosen, names))
+        straight = _through(part, _selected(chosen, names)) or ()
         if len(straight) == place.stop - place.start:
             out[place] = straight
     return tuple(out)

@@ -40,7 +40,7 @@ def unchanged(inputs: Any, before: Any) -> bool:
             and _same_index(inputs.columns, before.columns)
             and _same_index(inputs.index, before.index)
             and all(
-                _same_array(inputs.iloc[:, place].array, before.iloc[:, place].array)
+                _same_values(inputs.iloc[:, place], before.iloc[:, place])
                 for place in range(before.shape[1])
             )
         )
@@ -55,16 +55,21 @@ def _same_index(one: Any, other: Any) -> bool:
     )
 
 
-def _same_array(one: Any, other: Any) -> bool:
+def _same_values(one: Any, other: Any) -> bool:
     np = sys.modules["numpy"]
     if one.dtype != other.dtype:
         return False
     if isinstance(one.dtype, np.dtype):
-        a, b = np.ascontiguousarray(one), np.ascontiguousarray(other)
-        if a.dtype.kind != "O":
-            return bool(a.tobytes() == b.tobytes())
-        return all(map(_same_cell, a.ravel().tolist(), b.ravel().tolist()))
-    return bool(one.equals(other))
+        return _same_array(one.to_numpy(), other.to_numpy())
+    return bool(one.array.equals(other.array))
+
+
+def _same_array(one: Any, other: Any) -> bool:
+    if one.dtype != other.dtype:
+        return False
+    if one.dtype.kind != "O":
+        return bool(one.tobytes() == other.tobytes())
+    return all(map(_same_cell, one.ravel().tolist(), other.ravel().tolist()))
 
 
 def _same_cell(one: Any, other: Any) -> bool:
@@ -72,6 +77,6 @@ def _same_cell(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, float) and one != one:
-        return bool(other != other)
+    if isinstance(one, float):
+        return bool(one.hex() == other.hex())  # NaN equals NaN, and -0.0 is not 0.0
     return bool(one == other)

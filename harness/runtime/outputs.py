@@ -192,7 +192,7 @@ def encode_arrow(name: str, values: Any) -> Column:
         return _arrow_text(name, values.cast(arrow.large_string()).fill_null(""), missing)
     if types.is_null(kind) or types.is_list(kind) or types.is_struct(kind):
         return cells.encode(name, values.to_pylist())
-    raise Unrepresentable(f"an Arrow array of {kind} can't be sent")
+    raise Unrepresentable(f"column {name!r}: Arrow's {kind} can't be sent")
 
 
 def _arrow_text(name: str, values: Any, missing: Any) -> Column:

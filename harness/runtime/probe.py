@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -55,17 +55,18 @@ class Probe:
 
     def answer(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
         """Return the answer to one request; a failure of the request itself is an answer too."""
-        operations: dict[str, Callable[[], Answer]] = {
-            "hello": self.hello,
-            "predict": lambda: self.predict(header, columns),
-            "read": lambda: read(header),
-            "imports": lambda: imports(header["modules"], self.places[1]),
-        }
-        act = operations.get(header.get("op", ""))
         try:
-            if act is None:
-                raise ValueError(f"op {header.get('op')!r} is none of {', '.join(operations)}")
-            return act()
+            match header.get("op"):
+                case "hello":
+                    return self.hello()
+                case "predict":
+                    return self.predict(header, columns)
+                case "read":
+                    return read(header)
+                case "imports":
+                    return imports(header["modules"], self.places[1])
+                case other:
+                    raise ValueError(f"op {other!r} is none of hello, predict, read, imports")
         except (Exception, SystemExit) as raised:
             traceback.print_exc(file=sys.stderr)
             return {"status": "failed", "error": adapter.failure(raised)}, []

@@ -36,13 +36,18 @@ def sockets() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server(repo: Repo) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="s") as folder:
-        with serving(repo, repo.settings(), Path(folder, "s"), "--limit", "200000") as running:
-            yield running
+    limit = ("--limit", "200000")
+    with (
+        tempfile.TemporaryDirectory(prefix="s") as folder,
+        serving(repo, repo.settings(), Path(folder, "s"), *limit) as running,
+    ):
+        yield running
 
 
 @pytest.fixture(scope="session")
 def odd_server(repo: Repo) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="s") as folder:
-        with serving(repo, repo.odd(), Path(folder, "s")) as running:
-            yield running
+    with (
+        tempfile.TemporaryDirectory(prefix="s") as folder,
+        serving(repo, repo.odd(), Path(folder, "s")) as running,
+    ):
+        yield running

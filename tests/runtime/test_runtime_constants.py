@@ -59,10 +59,12 @@ def test_a_trees_threshold_belongs_to_the_column_that_it_splits(model: Any) -> N
     [
         make_pipeline(StandardScaler(), TREE),
         make_pipeline(ColumnTransformer([("s", StandardScaler(), ["age"])]), TREE),
+        make_pipeline(StandardScaler().set_output(transform="pandas"), TREE),
+        make_pipeline(StandardScaler().set_output(transform="pandas"), SimpleImputer(), TREE),
         make_pipeline(SimpleImputer(add_indicator=True), TREE),
         BaggingClassifier(TREE, n_estimators=2, random_state=0),
     ],
-    ids=["scaler", "column scaler", "indicator", "bagging"],
+    ids=["scaler", "column scaler", "named scaler", "imputer behind it", "indicator", "bagging"],
 )
 def test_a_threshold_behind_a_change_belongs_to_no_column(model: Any) -> None:
     found = mine(model.fit(ROWS, LATE))

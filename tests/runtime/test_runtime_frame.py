@@ -33,7 +33,9 @@ def test_frames_in_a_row_read_back_as_they_were_written(frames: list[tuple]) -> 
 
 
 @given(st.lists(columns(), min_size=1, max_size=3), st.data())
-def test_a_frame_that_is_cut_short_is_an_error(held: list[frame.Column], data: st.DataObject) -> None:
+def test_a_frame_that_is_cut_short_is_an_error(
+    held: list[frame.Column], data: st.DataObject
+) -> None:
     stream = io.BytesIO()
     frame.write(stream, {"op": "x"}, held, [b"end"])
     whole = stream.getvalue()

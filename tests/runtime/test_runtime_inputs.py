@@ -36,7 +36,10 @@ def test_a_frame_holds_the_columns_cells_in_their_order(held: list[Column]) -> N
     assert [column.name for column in held] == list(frame.columns)
     for place, column in enumerate(held):
         again = encode_series(column.name, frame.iloc[:, place])
-        assert same(cells.decode(column), cells.decode(again)), (column, frame)
+        wanted = cells.decode(column)
+        if column.type in NUMBERS and column.nulls is not None:
+            wanted = [None if cell is None else float(cell) for cell in wanted]  # as pandas does
+        assert same(wanted, cells.decode(again))
 
 
 @given(tables())

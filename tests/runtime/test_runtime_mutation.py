@@ -18,7 +18,7 @@ from harness.runtime.inputs import KINDS, build
 from harness.runtime.mutation import snapshot, unchanged
 
 COLUMNS = [
-    cells.encode("n", [1.0, float("nan"), 3.0]),
+    cells.encode("n", [0.0, float("nan"), 3.0]),
     cells.encode("i", [1, 2, 3]),
     cells.encode("t", ["x", None, "z"]),
     cells.encode("b", [True, None, False]),
@@ -58,7 +58,8 @@ def rename_the_index(frame: pd.DataFrame) -> None:
 
 CHANGES: dict[str, Callable[[pd.DataFrame], object]] = {
     "a number": set_cell("n", 2.0),
-    "minus zero": set_cell("i", -1),
+    "a number's sign": set_cell("n", -0.0),
+    "an integer": set_cell("i", -1),
     "a text": set_cell("t", "y"),
     "a boolean": set_cell("b", False),
     "a category": set_cell("c", "v"),
@@ -78,6 +79,7 @@ CHANGES: dict[str, Callable[[pd.DataFrame], object]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The inplace keyword")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_frame_differs_from_its_snapshot(
     change: Callable[[pd.DataFrame], object],

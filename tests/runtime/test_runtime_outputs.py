@@ -152,7 +152,8 @@ def test_rows_of_unequal_lengths_stay_whole() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "shape"),
-    [([], (0,)), (np.zeros((0, 2)), (0, 2)), (FRAME[:0], (0, 2)), (pd.Series([], dtype=object), (0,)),
+    [([], (0,)), (np.zeros((0, 2)), (0, 2)), (FRAME[:0], (0, 2)),
+     (pd.Series([], dtype=object), (0,)),
      (pa.array([], pa.string()), (0,)), (pa.chunked_array([], pa.int64()), (0,))],
     ids=["list", "ndarray", "frame", "series", "array", "chunked"],
 )  # fmt: skip

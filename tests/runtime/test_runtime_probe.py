@@ -156,7 +156,17 @@ def test_imports_are_tried_each_in_a_process_of_its_own(
     )
     (repo.folder / "loud.py").write_text("print('loud' * 100_000); raise RuntimeError('x' * 10**6)")
     (repo.folder / "marks.py").write_text("import sys; sys.modules['numpy'] = None")
-    names = ["people", "exits", "dies", "forks", "loud", "no_such_module", "marks", "numpy", "json.tool"]
+    names = [
+        "people",
+        "exits",
+        "dies",
+        "forks",
+        "loud",
+        "no_such_module",
+        "marks",
+        "numpy",
+        "json.tool",
+    ]
 
     gate = tmp_path / "gate"
     os.mkfifo(gate)
@@ -187,7 +197,7 @@ def test_imports_are_tried_each_in_a_process_of_its_own(
         {"op": "predict", "method": "predict", "index": "random"},
         {"op": "read"},
         {"op": "imports"},
-        {"op": "imports", "modules": [3]},
+        {"op": "imports", "modules": 3},
     ],
     ids=str,
 )
@@ -276,9 +286,7 @@ def test_an_arrow_model_of_the_standard_library_answers(repo: Repo) -> None:
 def test_an_environment_without_the_library_says_which_one_and_what_to_do(
     repo: Repo, kind: str
 ) -> None:
-    settings = repo.settings(
-        load="people:load_average", input=kind, outputs={"kind": "regression"}
-    )
+    settings = repo.settings(load="people:load_average", input=kind, outputs={"kind": "regression"})
 
     with probing(repo, settings, "-S") as session:  # -S: no site-packages
         hello, _ = session.ask({"op": "hello"})
@@ -332,9 +340,7 @@ def test_a_model_that_starts_processes_does_not_run_the_probe_in_them(repo: Repo
     settings = repo.settings(load="parallel:load", outputs={"kind": "labels"})
 
     with probing(repo, settings) as session:
-        _, (column,) = session.ask(
-            {"op": "predict", "method": "call"}, [cells.encode("a", [1, 2])]
-        )
+        _, (column,) = session.ask({"op": "predict", "method": "call"}, [cells.encode("a", [1, 2])])
 
     assert ["the model repo"] * 2 == cells.decode(column)
 
