@@ -37,27 +37,25 @@ class Judged:
 def policy_of(line: Line) -> Policy:
     """Return the declared policy."""
     project = line.project
-    assert project.success is not None and project.contract is not None
+    assert project.success is not None
     return of_project(
-        project.success, project.guardrails, classes=len(project.contract.outputs.labels)
+        project.success, project.guardrails, classes=len(line.contract.outputs.labels)
     )
 
 
 def sealed(line: Line, ledger: Ledger, policy: Policy, origin: dict[str, Any]) -> Entry:
     """Return the policy entry of this holdout: it precedes every result."""
-    project = line.project
-    assert project.data is not None
     digest = line.files["holdout"][1]
     rows = line.store.record(
         "rows", digest.removeprefix("sha256:"), lambda: data.rows_digest(line.table("holdout"))
     )
-    described = project.data.described
+    described = line.data.described
     return record.seal(
         ledger,
         model=line.declared.name,
         policy=policy,
         holdout=Digest(rows),
-        target=project.data.target,
+        target=line.data.target,
         described={
             "collected": described.collected,
             "grain": described.grain,
@@ -166,8 +164,7 @@ def losses_of_champion(line: Line, champion: Champion | None, table: Batch) -> A
 
 def losses_of_image(line: Line, image: Image, table: Batch) -> Any:
     """Return the loss of each row of *table* for the model in *image*, which never sees a label."""
-    assert line.project.contract is not None
-    rows = data.features(table, line.project.contract.inputs)
+    rows = data.features(table, line.contract.inputs)
     answers = load.answers(
         line.bench, model.runnable(image, line.store), rows, line.claims, label="judge"
     )

@@ -22,7 +22,7 @@ from harness.image.image import Image
 from harness.image.model import Runnable
 from harness.spec import parse
 from harness.spec.nearest import did_you_mean
-from harness.spec.project import Model, Project
+from harness.spec.project import Contract, Data, Model, Project
 from harness.stages import load, train
 from harness.stages.load import Bench, Limits
 from harness.world import files
@@ -53,10 +53,21 @@ class Line:
         return self.project.folder / STATE
 
     @property
+    def contract(self) -> Contract:
+        """The declared contract; no line begins without one."""
+        assert self.project.contract is not None
+        return self.project.contract
+
+    @property
+    def data(self) -> Data:
+        """The declared data; no line begins without them."""
+        assert self.project.data is not None
+        return self.project.data
+
+    @property
     def claims(self) -> Claims:
         """What the contract claims of this model."""
-        assert self.project.contract is not None and self.project.data is not None
-        return claims_of(self.declared, self.project.contract, target=self.project.data.target)
+        return claims_of(self.declared, self.contract, target=self.data.target)
 
     @property
     def bare(self) -> Runnable:

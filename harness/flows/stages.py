@@ -26,15 +26,14 @@ def check_data(line: Line) -> StageResult:
     """Run the data stage."""
     line.progress("data")
     project = line.project
-    assert project.contract is not None and project.data is not None
     inputs = {
         "files": {name: digest for name, (_, digest) in line.files.items()},
         "environment": line.environment.built.image.config,
-        "schema": project.contract.inputs,
-        "labels": list(project.contract.outputs.labels),
-        "target": project.data.target,
-        "key": list(project.data.key),
-        "described": str(project.data.described),
+        "schema": line.contract.inputs,
+        "labels": list(line.contract.outputs.labels),
+        "target": line.data.target,
+        "key": list(line.data.key),
+        "described": str(line.data.described),
     }
     return remembered(
         "data",
@@ -72,7 +71,6 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
     line.progress("contract")
     settings = settings or Settings()
     project = line.project
-    assert project.contract is not None
     body = {
         "image": image.digest,
         "train": line.files["train"][1],
@@ -83,7 +81,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
     variant = f" --challenger {line.challenger}" if line.challenger else ""
 
     def work() -> StageResult:
-        rows = data.features(line.table("train"), project.contract.inputs)  # type: ignore[union-attr]
+        rows = data.features(line.table("train"), line.contract.inputs)
         return contract.check(
             line.bench,
             model.runnable(image, line.store),
@@ -102,7 +100,6 @@ def check_smoke_train(line: Line, image: Image) -> StageResult:
     """Run the smoke_train stage."""
     line.progress("smoke_train")
     project = line.project
-    assert project.contract is not None and project.data is not None
     judged = "dev" if "dev" in line.files else "train"
     inputs = {
         "trees": line.trees,
@@ -121,7 +118,7 @@ def check_smoke_train(line: Line, image: Image) -> StageResult:
             line.trees,
             line.files["train"][0],
             seed=line.declared.seed,
-            rows=data.features(table, project.contract.inputs),  # type: ignore[union-attr]
+            rows=data.features(table, line.contract.inputs),
             claims=line.claims,
             loss=lambda answers: float(losses_of(line, answers, table).mean()),
             baseline=float(baseline_losses(line, table).mean()),
@@ -134,12 +131,10 @@ def check_smoke_train(line: Line, image: Image) -> StageResult:
 def check_integration(line: Line, image: Image) -> StageResult:
     """Run the integration stage."""
     line.progress("integration")
-    project = line.project
-    assert project.contract is not None
     sampled = "dev" if "dev" in line.files else "train"
 
     def work() -> StageResult:
-        rows = data.features(line.table(sampled), project.contract.inputs)  # type: ignore[union-attr]
+        rows = data.features(line.table(sampled), line.contract.inputs)
         return integration.check(
             line.bench,
             model.runnable(image, line.store),
@@ -159,7 +154,7 @@ def check_integration(line: Line, image: Image) -> StageResult:
 
 def losses_of(line: Line, answers: NDArray[Any], table: Any) -> NDArray[np.float64]:
     """Return the loss of each row of *table*, whose target is in it, for a model's *answers*."""
-    success, outputs = line.project.success, line.project.contract.outputs  # type: ignore[union-attr]
+    success, outputs = line.project.success, line.contract.outputs
     assert success is not None
     return losses.losses(
         success.metric,
@@ -173,10 +168,8 @@ def losses_of(line: Line, answers: NDArray[Any], table: Any) -> NDArray[np.float
 
 def targets(line: Line, table: Any) -> NDArray[Any]:
     """Return the true labels of *table*'s rows, as the contract spells them."""
-    project = line.project
-    assert project.data is not None and project.contract is not None
-    labels = project.contract.outputs.labels
-    column = data.target_of(table, project.data.target, "the data")
+    labels = line.contract.outputs.labels
+    column = data.target_of(table, line.data.target, "the data")
     held = np.empty(len(labels), object)
     held[:] = labels
     found: NDArray[Any] = held[data.codes(column, labels, "the data")]
@@ -185,9 +178,9 @@ def targets(line: Line, table: Any) -> NDArray[Any]:
 
 def baseline_losses(line: Line, table: Any) -> NDArray[np.float64]:
     """Return the losses of the declared baseline: training's class frequencies for every row."""
-    labels = line.project.contract.outputs.labels  # type: ignore[union-attr]
+    labels = line.contract.outputs.labels
     answers = losses.prior(targets(line, line.table("train")), labels=labels, rows=table.rows)
-    if line.project.contract.outputs.kind == "labels":  # type: ignore[union-attr]
+    if line.contract.outputs.kind == "labels":
         held = np.empty(len(labels), object)
         held[:] = labels
         answers = held[answers.argmax(axis=1)]
@@ -195,12 +188,11 @@ def baseline_losses(line: Line, table: Any) -> NDArray[np.float64]:
 
 
 def _contract_body(line: Line) -> dict[str, Any]:
-    contract = line.project.contract
-    assert contract is not None
+    declared = line.contract
     return {
-        "inputs": dict(contract.inputs),
-        "outputs": str(contract.outputs),
-        "monotone": dict(contract.monotone),
-        "invariant": list(contract.invariant),
-        "errors": list(contract.errors),
+        "inputs": dict(declared.inputs),
+        "outputs": str(declared.outputs),
+        "monotone": dict(declared.monotone),
+        "invariant": list(declared.invariant),
+        "errors": list(declared.errors),
     }

@@ -70,7 +70,9 @@ def check(
         command=command,
     )
     passed = sum(check.outcome == "passed" for check in found.checks)
-    coverage = "".join(f", {t}-way {percent(share)}" for t, share in sorted(found.coverage.items())[:1])
+    coverage = "".join(
+        f", {t}-way {percent(share)}" for t, share in sorted(found.coverage.items())[:1]
+    )
     return StageResult(
         stage="contract",
         passed=found.ok,

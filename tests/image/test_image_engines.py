@@ -43,9 +43,20 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]
     socket = f"unix://{folder}/s"
     log = (folder / "log").open("wb")
     daemon = subprocess.Popen(
-        ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec"]
-        + ["-H", socket, "-p", folder / "pid", "--bridge=none"]
-        + ["--iptables=false", "--ip6tables=false"],
+        [
+            "dockerd",
+            "--data-root",
+            folder / "data",
+            "--exec-root",
+            folder / "exec",
+            "-H",
+            socket,
+            "-p",
+            folder / "pid",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+        ],
         stdout=log,
         stderr=subprocess.STDOUT,
         env={**os.environ, "PATH": PATH},
