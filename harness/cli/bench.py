@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.cli.output import Size, progress
+from harness.core.errors import ToolMissing
 from harness.engine.engine import Engine
 from harness.engine.select import select
 from harness.flows import line
@@ -82,6 +83,7 @@ def begin(
     seconds: float,
     memory: int,
     workers: int,
+    required: frozenset[str] = frozenset({"train"}),
 ) -> Line:
     """Return the line of *project* at its start."""
     return line.begin(
@@ -92,12 +94,16 @@ def begin(
         limits=Limits(seconds=seconds, memory=memory),
         workers=workers,
         progress=progress,
+        required=required,
     )
 
 
 def commit(folder: Path) -> str:
     """Return the commit of the checkout that holds *folder*, with ``+`` where files differ."""
-    head = process.run(["git", "-C", folder, "rev-parse", "HEAD"])
+    try:
+        head = process.run(["git", "-C", folder, "rev-parse", "HEAD"])
+    except ToolMissing:
+        return ""
     if head.code:
         return ""
     changed = process.run(["git", "-C", folder, "status", "--porcelain", "--", "."])

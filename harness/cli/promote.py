@@ -75,7 +75,8 @@ def train(folder: Path, output: str, **options: Any) -> None:
 def stage(name: str, folder: Path, output: str, **options: Any) -> None:
     """Run one stage of a model."""
     project = parse.project(folder, needs=bench.NEEDS_DATA | {"success"})
-    on = bench.begin(project, **options)
+    required = flow.ALL if name == "data" else frozenset({"train"})
+    on = bench.begin(project, required=required, **options)
     if name == "data":
         result = stages.check_data(on)
     else:

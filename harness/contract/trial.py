@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REFUSED_CALLS = 40
+_FEWEST_PROBES, _PROBING_CALLS = 8, 300
 _CALL_SHARE = 3.0
 
 
@@ -243,15 +244,26 @@ class Trial:
         kept = self.kept(self._check)
         key = self._check if kept is not None else ""
         if key not in self._probes:
-            batch, _, reason = self.sound
-            if batch is None:
-                raise Skip(f"no row to probe with is answered: {reason}")
+            batch = self._few
             if kept is not None:
                 batch = join([kept, batch])
-            began = time.monotonic()
             self._probes[key] = Probe(rows=batch, answers=self.answers(batch))
-            self.rate = batch.rows / max(time.monotonic() - began, 1e-9)
         return self._probes[key]
+
+    @cached_property
+    def _few(self) -> Batch:
+        """The sound candidates; of a slow model's, only as many as leave time for every check."""
+        batch, _, reason = self.sound
+        if batch is None:
+            raise Skip(f"no row to probe with is answered: {reason}")
+        began = time.monotonic()
+        self.answers(batch)
+        self.rate = batch.rows / max(time.monotonic() - began, 1e-9)
+        most = max(_FEWEST_PROBES, int(self.rate * self.settings.seconds / _PROBING_CALLS))
+        if most >= batch.rows:
+            return batch
+        self.notes.append(f"a slow model: {most} rows to probe with")
+        return batch.take(np.linspace(0, batch.rows - 1, most).astype(int))
 
     def kept(self, check: str) -> Batch | None:
         """Return the rows that failed *check* before and that the schema still admits."""

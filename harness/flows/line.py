@@ -92,14 +92,17 @@ def begin(
     limits: Limits,
     workers: int,
     progress: Progress,
+    required: frozenset[str] = frozenset({"train"}),
 ) -> Line:
     """Return the line at its start: environment built, code collected, data found.
 
+    *required* names the data files that must be there; others that are declared and absent are
+    left out, since a private holdout is not where people train.
     Raises SpecInvalid for an unknown challenger, DataMissing for a data file that is not there.
     """
     declared = _variant(project, challenger)
     assert declared.environment is not None and project.environments is not None
-    found = _files(project)
+    found = _files(project, required)
     environment = opened(
         parse.find(declared.environment, project.environments),
         store,
@@ -202,13 +205,13 @@ def _variant(project: Project, challenger: str) -> Model:
         ) from unknown
 
 
-def _files(project: Project) -> dict[str, tuple[Path, Digest]]:
+def _files(project: Project, required: frozenset[str]) -> dict[str, tuple[Path, Digest]]:
     data = project.data
     assert data is not None
     named = {"train": data.train, "dev": data.dev, "holdout": data.holdout}
     found = {}
     for name, path in named.items():
-        if path is None:
+        if path is None or (name not in required and not path.is_file()):
             continue
         if not path.is_file():
             prepare = project.folder / "prepare.py"

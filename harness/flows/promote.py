@@ -25,6 +25,7 @@ from harness.stages.stage import StageResult
 from harness.world.clock import Clock, stamp
 from harness.world.store import Store
 
+ALL = frozenset({"train", "dev", "holdout"})
 RACES = 20
 """How often a run begins its decision anew because another challenger was promoted meanwhile."""
 
@@ -57,6 +58,7 @@ def promote(request: Request) -> Run:
         limits=request.limits,
         workers=request.workers,
         progress=request.progress,
+        required=ALL,
     )
     origin = {"commit": request.commit, "actor": request.actor}
     policy = judge.policy_of(on)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -84,8 +85,14 @@ def environment(
     with files.locked(store.root / "locks" / f"environment-{_identity(lock)}"):
         if (built := _known(lock, store)) is not None:  # another process was faster
             return built
-        with process.pool(workers or os.cpu_count() or 1) as pool:
-            return _build(lock, store, pool, progress, order)
+        try:
+            with process.pool(workers or os.cpu_count() or 1) as pool:
+                return _build(lock, store, pool, progress, order)
+        except BrokenProcessPool as killed:
+            raise BuildFailed(
+                "a process that built the image was killed, as happens when memory runs out",
+                hint="run the same command again with --workers 1: it goes on from here",
+            ) from killed
 
 
 def _identity(lock: Lock) -> str:

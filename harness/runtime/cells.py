@@ -289,15 +289,12 @@ def decode_array(column: Column) -> tuple[Any, Any]:
         raw = np.frombuffer(column.nulls, np.uint8)
         gone = np.unpackbits(raw, count=column.rows, bitorder="little").astype(bool)
     if column.type in ("str", "json"):
-        values = np.empty(column.rows, object)
-        cells = decode(column)
-        for row, cell in enumerate(cells):  # not at once: numpy would unpack lists within cells
-            values[row] = cell
+        values = np.fromiter(decode(column), object, column.rows)
         return values, gone
     if column.type == "us":
         values = np.frombuffer(column.data, "<i8").astype("i8").view("datetime64[us]")
         if gone is not None:
-            values[gone] = np.datetime64("NaT")
+            values[gone] = np.datetime64("NaT", "us")
         return values, gone
     kind = np.dtype(bool) if column.type == "b1" else np.dtype(f"<{column.type}")
     return np.frombuffer(column.data, kind).astype(kind.newbyteorder("=")), gone

@@ -85,11 +85,11 @@ def _hold(column: Column) -> Any:
     if column.type == "str":
         return _strings(column)
     if column.type == "json" or (dtype == "date" and column.type == "us"):
-        values, gone = _objects(column)
+        values = _objects(column)
         return pandas.Categorical(values) if dtype == "category" else values
     values, gone = decode_array(column)
     if dtype == "object":
-        return _objects(column)[0]
+        return _objects(column)
     if dtype == "category":
         return pandas.Categorical(_usual(values, gone))
     if column.type == "us":
@@ -144,25 +144,20 @@ def _nullable(values: Any, gone: Any, dtype: str) -> Any:
     return (arrays.FloatingArray if floating else arrays.IntegerArray)(held, nothing)
 
 
-def _objects(column: Column) -> tuple[Any, Any]:
-    np = library("numpy")
-    cells = decode(column)
-    values = np.empty(column.rows, object)
-    for row, cell in enumerate(cells):  # not at once: numpy would unpack lists within cells
-        values[row] = cell
-    return values, None
+def _objects(column: Column) -> Any:
+    return library("numpy").fromiter(decode(column), object, column.rows)
 
 
 def _strings(column: Column) -> Any:
     pandas = library("pandas")
     if column.dtype == "object":
-        return _objects(column)[0]
+        return _objects(column)
     if column.dtype == "category":
         return pandas.Categorical(decode(column))
     if column.dtype == "string":
         return pandas.array(decode(column), dtype="string")
     if int(pandas.__version__.split(".")[0]) < 3:
-        return _objects(column)[0]
+        return _objects(column)
     wanted = pandas.StringDtype(na_value=library("numpy").nan)
     if wanted.storage == "pyarrow":
         return wanted.__from_arrow__(_arrow_text(column))
@@ -186,8 +181,8 @@ def _matrix(columns: Sequence[Column], rows: int) -> Any:
         except ValueError as wrong:
             raise Unbuildable(str(wrong)) from wrong
         nothing = math.nan if column.type in NUMBERS else None
-        for row, cell in enumerate(cells):
-            matrix[row, place] = nothing if cell is None else cell
+        listed = (nothing if cell is None else cell for cell in cells)
+        matrix[:, place] = np.fromiter(listed, object, rows)
     return matrix
 
 

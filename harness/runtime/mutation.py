@@ -14,16 +14,22 @@ def snapshot(inputs: Any) -> Any:
     """
     if type(inputs).__module__.partition(".")[0] == "pyarrow":
         return inputs
-    pandas = sys.modules.get("pandas")
+    pandas, np = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if np is not None and isinstance(inputs, np.ndarray):
+        return _copied(inputs)
     if pandas is None or not isinstance(inputs, pandas.DataFrame):
         return copy.deepcopy(inputs)
     held = inputs.copy(deep=True)
     for place, dtype in enumerate(held.dtypes):
         if str(dtype) == "object":  # pandas copies the references alone
-            values = held.iloc[:, place].to_numpy()
-            if any(isinstance(cell, list | dict) for cell in values):
-                held.isetitem(place, pandas.Series(copy.deepcopy(values), held.index, dtype=object))
+            values = _copied(held.iloc[:, place].to_numpy())
+            held.isetitem(place, pandas.Series(values, held.index, dtype=object))
     return held
+
+
+def _copied(values: Any) -> Any:
+    inner = values.dtype.kind == "O" and any(isinstance(c, list | dict) for c in values.flat)
+    return copy.deepcopy(values) if inner else values.copy()
 
 
 def unchanged(inputs: Any, before: Any) -> bool:

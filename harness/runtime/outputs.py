@@ -78,17 +78,12 @@ def _list(answer: Sequence[Any]) -> Parts:
 
 def _flatten(rows: Sequence[Any]) -> tuple[tuple[int, ...], list[Any]]:
     """Open nested rows of one length; rows of unequal lengths stay whole, each one cell."""
-    opened = [
-        row.tolist() if _is_array(row) and row.ndim else row
-        for row in rows
-    ]  # fmt: skip
-    lengths = {len(row) if isinstance(row, list | tuple) else None for row in opened}
-    if len(lengths) != 1 or None in lengths:
+    opened = [row.tolist() if _is_array(row) and row.ndim else row for row in rows]
+    lengths = {len(row) if isinstance(row, list | tuple) else -1 for row in opened}
+    if len(lengths) != 1 or -1 in lengths:
         return (len(opened),), opened
-    inner = [_flatten(row) for row in opened]
-    if len({shape for shape, _ in inner}) != 1:
-        return (len(opened),), opened
-    return (len(opened), *inner[0][0]), [cell for _, flat in inner for cell in flat]
+    inner, flat = _flatten([cell for row in opened for cell in row])
+    return (len(opened), lengths.pop(), *inner[1:]), flat
 
 
 def _is_array(value: Any) -> bool:

@@ -110,6 +110,8 @@ def _rows(file: Any, names: list[str], start: int, stop: int) -> Any:
         elif at < stop:
             groups.append(group)
         at += rows
+    if not groups:
+        return file.schema_arrow.empty_table().select(names)
     table = file.read_row_groups(groups, columns=names, use_pandas_metadata=False)
     return table.slice(start - skipped, max(0, stop - start))
 

@@ -128,9 +128,10 @@ class Store:
         """
         run = self.root / "run"
         run.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="", dir=run))
-        handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with files.locked(self.root / "locks" / "run"):  # nobody reaps it before it is locked
+            folder = Path(tempfile.mkdtemp(prefix="", dir=run))
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             yield folder
         finally:
@@ -140,20 +141,21 @@ class Store:
     def reap(self) -> int:
         """Remove scratch folders whose owner is gone; return how many."""
         gone = 0
-        for folder in sorted((self.root / "run").glob("*")):
-            try:
-                handle = os.open(folder, os.O_RDONLY)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            else:
-                remove(folder)
-                gone += 1
-            finally:
-                os.close(handle)
+        with files.locked(self.root / "locks" / "run"):
+            for folder in sorted((self.root / "run").glob("*")):
+                try:
+                    handle = os.open(folder, os.O_RDONLY)
+                except FileNotFoundError:
+                    continue  # its owner has just removed it
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # its owner lives
+                else:
+                    remove(folder)
+                    gone += 1
+                finally:
+                    os.close(handle)
         return gone
 
 

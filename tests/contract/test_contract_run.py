@@ -540,3 +540,22 @@ def test_ids_of_checks_are_unique_and_promises_are_sentences() -> None:
     assert len(checks) == len({check.id for check in checks})
     for check in checks:
         assert check.promise[0].isupper() and " " in check.promise, check.id
+
+
+def test_a_slow_model_is_probed_with_fewer_rows_and_fails_nothing() -> None:
+    pause = threading.Event()
+
+    def slow(batch: Batch) -> np.ndarray:
+        pause.wait(0.0005 * batch.rows)
+        return sound(batch)
+
+    report = run(claims(), Fake(slow), training(), settings=Settings(rows=500, seconds=4.0))
+
+    assert () == report.failed, report.text
+    assert any(note.startswith("a slow model: ") for note in report.notes)
+
+
+def test_one_training_row_is_enough() -> None:
+    report = run(claims(), Fake(), training(1), settings=SHORT)
+
+    assert report.ok, report.text

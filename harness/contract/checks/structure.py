@@ -34,8 +34,9 @@ def batch_equals_single(trial: Trial) -> Iterator[Failure]:
             if len(apart(trial, role, one, rows_of(together, [row]), alone)):
                 yield from _explained(trial, role, one)
                 return
-    halves = np.arange(count // 2), np.arange(count // 2, count)
-    yield from rearranged(trial, [("in half the batch", half) for half in halves])
+    if count > 1:
+        halves = np.arange(count // 2), np.arange(count // 2, count)
+        yield from rearranged(trial, [("in half the batch", half) for half in halves])
 
 
 def _explained(trial: Trial, role: str, one: Batch) -> Iterator[Failure]:
