@@ -162,7 +162,8 @@ def _written(project: Project, run: Run) -> Run:
     """Write report, verdict and the CI's variables; return the run with its report's path."""
     state = project.folder / line.STATE
     variant = f"-{run.challenger}" if run.challenger else ""
-    name = f"{run.model}{variant}-{run.image.removeprefix('sha256:')[:12] or 'data'}.html"
+    tested = run.image.removeprefix("sha256:")[:12] or "data"
+    name = f"{run.model}{variant}-{run.verdict.value.lower()}-{tested}.html"
     path = state / "reports" / name
     run = replace(run, report=os.path.relpath(path))
     files.write_atomic(path, html.render(run).encode())
