@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from harness.contract.batch import moment, moment_text
+from harness.contract.domain import Domain
 from harness.contract.levels import date_text
-from harness.contract.schema import Domain
 
 _DAY = 86_400_000_000
 _DIGITS = 20  # a float64 needs 17 at most

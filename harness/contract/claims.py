@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.contract.batch import Refusal
-from harness.contract.schema import Domain, domains
+from harness.contract.domain import Domain
+from harness.contract.schema import domains
 from harness.core.errors import ModelUnusable, SpecInvalid
 from harness.spec.project import Contract, Model, Outputs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -36,13 +37,14 @@ class Worker:
                 target=_serve, args=(self._jobs,), name="harness-model", daemon=True
             ).start()
         done: queue.SimpleQueue[tuple[bool, object]] = queue.SimpleQueue()
-        here = os.getcwd()
+        here, stdout = os.getcwd(), sys.stdout
         self._jobs.put((job, done))
         try:
             good, result = done.get(timeout=max(seconds, 0.001))
         except queue.Empty:
             self._jobs = None
-            os.chdir(here)  # a job may have been working in the model's folder
+            os.chdir(here)  # the job was at home in the model's folder, and had stdout turned
+            sys.stdout = stdout
             raise Overdue(f"no answer within {seconds:.3g} s") from None
         if good:
             return result  # type: ignore[return-value]

@@ -9,10 +9,10 @@ import numpy as np
 
 from harness.contract.axis import Axis, axis, float_at, float_place, shortest
 from harness.contract.batch import Batch, Cells, cells, moment
+from harness.contract.domain import admits
 from harness.contract.levels import UNSEEN, Pool
 from harness.contract.oracle import Oracle
 from harness.contract.rule import Condition
-from harness.contract.schema import admits
 
 
 def condition(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from harness.contract.batch import Answer, Batch, Broken, Cells, Refusal, Unsendable, cells, join
-from harness.contract.schema import Domain, admits
-from harness.contract.trial import Trial, cell_of
+from harness.contract.domain import Domain, admits
+from harness.contract.probes import cell_of
+from harness.contract.trial import Trial
 
 CONTEXT = 8
 """Rows in the batch that the odd row stands in."""

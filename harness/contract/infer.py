@@ -17,8 +17,8 @@ import numpy as np
 
 from harness.contract.batch import Batch, Cells
 from harness.contract.claims import Claims, claims_of
+from harness.contract.domain import Domain, admits
 from harness.contract.in_process import InProcess, open_artifact, read_rows
-from harness.contract.schema import Domain, admits
 from harness.core.errors import DataInvalid, UntrustedPickle
 from harness.runtime import loading
 from harness.spec.project import Contract, Model, Outputs

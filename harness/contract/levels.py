@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.batch import Array, Batch, Cells, cells, moment, moment_text
-from harness.contract.schema import EARLIEST, LATEST, Domain, admits, snap
+from harness.contract.domain import EARLIEST, LATEST, Domain, admits, snap
 from harness.core.errors import SpecInvalid
 
 STATED = 8

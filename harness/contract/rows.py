@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.contract.batch import Array, Batch, Cells, join
+from harness.contract.domain import admits, snap
 from harness.contract.levels import Pool
-from harness.contract.schema import admits, snap
 
 _STATED, _ANY, _TRAINING = 0.50, 0.60, 0.85
 _ROW_STREAM = 2**32

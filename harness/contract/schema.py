@@ -9,19 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Array, Cells, Mask, moment
+from harness.contract.batch import moment
+from harness.contract.domain import Domain, admits, type_of
 from harness.core.errors import SpecInvalid
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)  # RFC 3339 section 5.6
-EARLIEST, LATEST = moment("0001-01-01"), moment("9999-12-31T23:59:59.999999Z")
+__all__ = ["Domain", "admits", "domains"]
 
 _TYPES = {"number", "integer", "boolean", "string", "null"}
 _SAYS_NOTHING = {
@@ -60,47 +56,6 @@ _OF_A_COLUMN = {
     "type",
 }
 _OF_A_ROW = {"$defs", "additionalProperties", "properties", "required", "type"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Domain:
-    """What one column may hold.
-
-    *kind*: number, integer, boolean, string, date or datetime (the last two are RFC 3339 text or
-    moments). *minimum* and *maximum* are inclusive, in microseconds since 1970 for dates. *values*
-    is a closed list, unless *open*: then it is what is known, and anything else must be answered.
-    """
-
-    name: str
-    kind: str
-    nullable: bool = False
-    minimum: float | int | None = None
-    maximum: float | int | None = None
-    multiple_of: float | None = None
-    values: tuple[Any, ...] = ()
-    open: bool = False
-    shortest: int = 0
-    longest: int | None = None
-    pattern: str | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether only *values* are admitted."""
-        return bool(self.values) and not self.open
-
-    @property
-    def low(self) -> float | int:
-        """The least value admitted: any finite float64, any int64, years 0001-9999."""
-        if self.minimum is not None:
-            return self.minimum
-        return {"number": -np.finfo(float).max, "integer": -(2**63)}.get(self.kind, EARLIEST)
-
-    @property
-    def high(self) -> float | int:
-        """The largest value admitted."""
-        if self.maximum is not None:
-            return self.maximum
-        return {"number": np.finfo(float).max, "integer": 2**63 - 1}.get(self.kind, LATEST)
 
 
 def domains(schema: Mapping[str, Any]) -> tuple[Domain, ...]:
@@ -216,7 +171,7 @@ def _kind(
         problems.append(f"{where}.type: {', '.join(sorted(unknown))} does not fit in a table")
     named = types - {"null"} & _TYPES
     if not named and values:
-        named = {_type_of(value) for value in values}
+        named = {type_of(value) for value in values}
         if named == {"integer", "number"}:
             named = {"number"}
     if named == {"integer", "number"}:
@@ -225,7 +180,7 @@ def _kind(
         problems.append(f"{where}.type: one of {', '.join(sorted(_TYPES - {'null'}))} is needed")
         return "string"
     kind = named.pop()
-    wrong = [v for v in values if _type_of(v) != kind and (kind, _type_of(v)) != _BOTH]
+    wrong = [v for v in values if type_of(v) != kind and (kind, type_of(v)) != _BOTH]
     if wrong:
         problems.append(f"{where}.enum: {len(wrong)} of its values are not of type {kind}")
     form = flat.get("format")
@@ -238,16 +193,6 @@ def _kind(
 
 
 _BOTH = ("number", "integer")  # an integer is a number
-
-
-def _type_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    return "string" if isinstance(value, str) else type(value).__name__
 
 
 def _bounds(
@@ -283,73 +228,3 @@ def _bounds(
                 candidates.append(float(value))
         ends.append((max if sign == 1 else min)(candidates) if candidates else None)
     return ends[0], ends[1]
-
-
-def admits(domain: Domain, column: Cells) -> Mask:
-    """Return which of *column*'s cells *domain* admits."""
-    absent = column.absent
-    if column.kind == "mixed":
-        good = np.fromiter((_admits_one(domain, v) for v in column.values), bool, len(column))
-    elif domain.kind in ("number", "integer"):
-        good = _admits_numbers(domain, column)
-    elif domain.kind == "boolean":
-        good = np.full(len(column), column.kind == "boolean")
-        if domain.closed and column.kind == "boolean":
-            good &= np.isin(column.values, list(domain.values))
-    elif domain.kind in ("date", "datetime") and column.kind == "datetime":
-        good = (column.values >= domain.low) & (column.values <= domain.high)
-    elif column.kind == "string":
-        texts, back = np.unique(column.values.astype(object), return_inverse=True)
-        each = np.fromiter((_admits_one(domain, text) for text in texts), bool, len(texts))
-        good = each[back.reshape(-1)] if len(texts) else np.zeros(0, bool)
-    else:
-        good = np.zeros(len(column), bool)
-    return np.where(absent, domain.nullable, good)
-
-
-def _admits_numbers(domain: Domain, column: Cells) -> Mask:
-    if column.kind not in ("number", "integer"):
-        return np.zeros(len(column), bool)
-    values: Array = column.values
-    with np.errstate(invalid="ignore"):
-        good = np.isfinite(values) & (values >= domain.low) & (values <= domain.high)
-        if domain.kind == "integer" and column.kind == "number":
-            good &= values == np.floor(values)
-        if domain.multiple_of:
-            off = np.abs(snap(values, domain.multiple_of) - values)
-            good &= off <= 1e-9 * np.maximum(np.abs(values), domain.multiple_of)
-    if domain.closed:
-        good &= np.isin(values, list(domain.values))
-    return good
-
-
-def snap(values: Array, step: float) -> Array:
-    """Return the multiples of *step* nearest to *values* (JSON Schema ``multipleOf``)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.round(values / step) * step
-
-
-def _admits_one(domain: Domain, value: Any) -> bool:
-    if value is None:
-        return domain.nullable
-    kind = _type_of(value)
-    if domain.kind == "boolean" or kind == "boolean":
-        return domain.kind == kind and (not domain.closed or value in domain.values)
-    if domain.kind in ("number", "integer"):
-        if kind not in ("number", "integer"):
-            return False
-        held = np.array([value], float if kind == "number" else object).astype(float)
-        return bool(_admits_numbers(domain, Cells(name="", kind="number", values=held))[0])
-    if kind != "string":
-        return False
-    if domain.kind in ("date", "datetime"):
-        form = _DATE if domain.kind == "date" else _MOMENT
-        try:
-            return bool(form.fullmatch(value)) and domain.low <= moment(value) <= domain.high
-        except (ValueError, OverflowError):
-            return False
-    if domain.closed and value not in domain.values:
-        return False
-    fits = len(value) >= domain.shortest
-    fits = fits and (domain.longest is None or len(value) <= domain.longest)
-    return fits and (domain.pattern is None or re.search(domain.pattern, value) is not None)

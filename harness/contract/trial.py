@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,19 +21,16 @@ from harness.contract.batch import (
     Array,
     Batch,
     Broken,
-    Cells,
-    Mask,
     Model,
     Refusal,
-    cells,
     join,
-    moment,
 )
 from harness.contract.claims import Claims, roles
 from harness.contract.deadline import Overdue, Worker
+from harness.contract.domain import admits
 from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
+from harness.contract.probes import as_trained, batch_of, with_missing
 from harness.contract.promise import OutOfTime, Settings, Skip
-from harness.contract.schema import admits
 from harness.core.errors import ModelUnusable
 
 if TYPE_CHECKING:
@@ -94,7 +91,6 @@ class Trial:
         self.roles = roles(claims, model.methods)
         self._kept = dict(kept or {})
         self.calls = 0
-        self.rate = 1e9
         self.spent = 0.0
         self.notes: list[str] = []
         self._reopen = reopen
@@ -209,7 +205,7 @@ class Trial:
         else:
             self.notes.append("no training rows: probes use made rows")
             chosen = rows.make(self.plan, 0, count).batch
-        return _with_missing(chosen, self.claims)
+        return with_missing(chosen, self.claims)
 
     @cached_property
     def sound(self) -> tuple[Batch | None, Batch | None, str]:
@@ -244,26 +240,32 @@ class Trial:
         kept = self.kept(self._check)
         key = self._check if kept is not None else ""
         if key not in self._probes:
-            batch = self._few
+            batch = self._paced[0]
             if kept is not None:
                 batch = join([kept, batch])
             self._probes[key] = Probe(rows=batch, answers=self.answers(batch))
         return self._probes[key]
 
+    @property
+    def rate(self) -> float:
+        """How many rows a second were answered in a small batch; infinite when none were."""
+        return float("inf") if self.sound[0] is None else self._paced[1]
+
     @cached_property
-    def _few(self) -> Batch:
-        """The sound candidates; of a slow model's, only as many as leave time for every check."""
+    def _paced(self) -> tuple[Batch, float]:
+        """The sound candidates, of a slow model's only as many as leave time for every check;
+        and how many rows a second they were answered at."""
         batch, _, reason = self.sound
         if batch is None:
             raise Skip(f"no row to probe with is answered: {reason}")
         began = time.monotonic()
         self.answers(batch)
-        self.rate = batch.rows / max(time.monotonic() - began, 1e-9)
-        most = max(_FEWEST_PROBES, int(self.rate * self.settings.seconds / _PROBING_CALLS))
+        rate = batch.rows / max(time.monotonic() - began, 1e-9)
+        most = max(_FEWEST_PROBES, int(rate * self.settings.seconds / _PROBING_CALLS))
         if most >= batch.rows:
-            return batch
+            return batch, rate
         self.notes.append(f"a slow model: {most} rows to probe with")
-        return batch.take(np.linspace(0, batch.rows - 1, most).astype(int))
+        return batch.take(np.linspace(0, batch.rows - 1, most).astype(int)), rate
 
     def kept(self, check: str) -> Batch | None:
         """Return the rows that failed *check* before and that the schema still admits."""
@@ -289,60 +291,3 @@ class Trial:
     def again(self, indices: Array) -> Batch:
         """Return rows of the sweep by number."""
         return rows.again(self.plan, indices)
-
-
-def batch_of(row: Mapping[str, Any], like: Batch) -> Batch:
-    """Return one *row* as a batch whose columns are of *like*'s kinds where its values allow."""
-    return Batch(columns=tuple(cell_of(row[c.name], c) for c in like.columns if c.name in row))
-
-
-def cell_of(value: Any, like: Cells) -> Cells:
-    """Return *value* as a column of one row: of *like*'s kind if it is of that kind, else mixed."""
-    kind = like.kind
-    fits = {
-        "number": isinstance(value, int | float) and not isinstance(value, bool),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "boolean": isinstance(value, bool),
-        "string": isinstance(value, str),
-        "datetime": isinstance(value, str),
-    }
-    if kind == "integer" and isinstance(value, float):
-        kind = "number"
-    elif value is not None and not fits.get(kind, False):
-        kind = "mixed"
-    held = value
-    if kind == "datetime" and value is not None:
-        try:
-            held = moment(value)
-        except ValueError:
-            kind = "mixed"
-    if kind == "integer" and held is not None and not -(2**63) <= held < 2**63:
-        kind = "mixed"
-    return cells(like.name, kind, [held], dtype=like.dtype if kind == like.kind else "")
-
-
-def as_trained(made: Batch, training: Batch) -> Batch:
-    """Return *made* rows with whole numbers held as the training data hold them."""
-    columns = []
-    for column in made.columns:
-        held = training[column.name] if column.name in training.names else column
-        if held.kind == "integer" and column.kind == "number":
-            column = replace(
-                column, kind="integer", values=column.values.astype(np.int64), dtype=held.dtype
-            )
-        columns.append(column)
-    return Batch(columns=tuple(columns))
-
-
-def _with_missing(batch: Batch, claims: Claims) -> Batch:
-    """Return *batch* with two missing cells in every nullable column that has fewer."""
-
-    for number, domain in enumerate(claims.domains):
-        column = batch[domain.name]
-        if not domain.nullable or int(column.absent.sum()) >= 2 or batch.rows < 8:
-            continue
-        missing: Mask = column.absent.copy()
-        at = (5 + 7 * number) % (batch.rows - 1)
-        missing[[at, at + 1]] = True
-        batch = batch.put(replace(column, missing=missing))
-    return batch

@@ -181,10 +181,14 @@ def encode(name: str, values: Sequence[Any], *, dtype: str = "") -> Column:
 
 def numbers(name: str, type: str, cells: Sequence[Any], dtype: str = "") -> Column:
     """Return numbers, booleans or microseconds as a column of *type*; None and NA are missing."""
-    gone = [c is None or _kind(c.__class__) == "nothing" for c in cells]
-    filler = math.nan if type in ("f8", "f4") else 0
-    held = array(_CODES[type], [filler if g else c for c, g in zip(cells, gone, strict=True)])
-    return Column(name, type, len(cells), _little(held).tobytes(), None, bits(gone), dtype)
+    nulls = None
+    if not {cell.__class__ for cell in cells} <= {float, int, bool}:
+        gone = [_kind(cell.__class__) == "nothing" for cell in cells]
+        filler = math.nan if type in ("f8", "f4") else 0
+        cells = [filler if g else cell for cell, g in zip(cells, gone, strict=True)]
+        nulls = bits(gone)
+    held = array(_CODES[type], cells)
+    return Column(name, type, len(cells), _little(held).tobytes(), None, nulls, dtype)
 
 
 def text(name: str, cells: Sequence[str | None], dtype: str = "", *, type: str = "str") -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from harness.contract.batch import Batch, Broken, Refusal, cells
 from harness.contract.check import check_file, check_project, prepare
-from harness.contract.in_process import open_project, training_rows
+from harness.contract.deadline import Overdue, Worker
+from harness.contract.domain import admits
+from harness.contract.in_process import InProcess, open_project, training_rows
 from harness.contract.infer import open_file
 from harness.contract.probe import FrameModel
 from harness.contract.promise import Settings
@@ -283,10 +286,27 @@ def test_data_that_are_not_there_are_missing(folder: Path) -> None:
 def test_a_drafted_contract_admits_all_training_rows(folder: Path) -> None:
     opened = open_file(folder / "model.joblib", folder / "train.csv", target="good", trust=True)
 
-    report = run(opened.claims, opened.model, opened.rows, settings=Settings(rows=1))
+    for domain in opened.claims.domains:
+        assert admits(domain, opened.rows[domain.name]).all(), domain.name
 
-    fits = next(c for c in report.checks if c.id == "training-rows-fit-the-schema")
-    assert "passed" == fits.outcome
+
+def test_a_model_that_hangs_leaves_folder_and_stdout_as_they_were(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    never, here = threading.Event(), Path.cwd()
+    model = opened_at(folder, lambda frame: never.wait())
+
+    with pytest.raises(Overdue):
+        model.worker.run(lambda: model.answer(few().head(1), method="call"), seconds=0.3)
+    print("still here")
+
+    assert here == Path.cwd()
+    assert "still here\n" == capsys.readouterr().out
+    never.set()
+
+
+def opened_at(folder: Path, model: Any) -> InProcess:
+    return InProcess(model, ["call"], kind="pandas", folder=folder, worker=Worker())
 
 
 def test_columns_of_every_kind_are_drafted(folder: Path) -> None:

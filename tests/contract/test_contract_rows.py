@@ -15,9 +15,9 @@ from harness.contract.batch import Batch, cells
 from harness.contract.coverage import Coverage
 from harness.contract.hostile import oddities
 from harness.contract.levels import pools
+from harness.contract.probes import cell_of
 from harness.contract.rows import Plan
 from harness.contract.schema import Domain, admits, domains
-from harness.contract.trial import cell_of
 from harness.core.errors import SpecInvalid
 
 

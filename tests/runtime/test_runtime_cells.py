@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_strategies import CELLS, JSON, MOMENTS, TEXT, columns
 
@@ -38,11 +38,13 @@ def test_floats_keep_their_bits(values: list[float]) -> None:
     assert struct.pack(f"<{len(values)}d", *values) == column.data
 
 
+@settings(max_examples=40)
 @given(or_none(JSON.filter(lambda cell: cell is not None)))
 def test_mixed_cells_decode_to_themselves(values: list[Any]) -> None:
     assert values == cells.decode(cells.encode("a", [*values, {"forces": "json"}]))[:-1]
 
 
+@settings(max_examples=40)
 @given(or_none(MOMENTS))
 def test_moments_decode_to_themselves_and_zones_to_utc(values: list[datetime | None]) -> None:
     zone = timezone(timedelta(hours=5, minutes=45))

@@ -7,7 +7,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_strategies import columns
 
@@ -19,6 +19,7 @@ HEADERS = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(HEADERS, st.lists(columns(), max_size=3), st.lists(st.binary()))))
 def test_frames_in_a_row_read_back_as_they_were_written(frames: list[tuple]) -> None:
     stream = io.BytesIO()
@@ -32,6 +33,7 @@ def test_frames_in_a_row_read_back_as_they_were_written(frames: list[tuple]) -> 
     assert frame.read(stream) is None
 
 
+@settings(max_examples=40)
 @given(st.lists(columns(), min_size=1, max_size=3), st.data())
 def test_a_frame_that_is_cut_short_is_an_error(
     held: list[frame.Column], data: st.DataObject

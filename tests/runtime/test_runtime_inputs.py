@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from runtime_strategies import columns, tables
@@ -29,6 +29,7 @@ def same(left: list[Any], right: list[Any]) -> bool:
     ]
 
 
+@settings(max_examples=40)
 @given(tables())
 def test_a_frame_holds_the_columns_cells_in_their_order(held: list[Column]) -> None:
     frame = build(held, kind="pandas")
@@ -42,6 +43,7 @@ def test_a_frame_holds_the_columns_cells_in_their_order(held: list[Column]) -> N
         assert same(wanted, cells.decode(again))
 
 
+@settings(max_examples=40)
 @given(tables())
 def test_an_arrow_table_holds_the_columns_cells_in_their_order(held: list[Column]) -> None:
     table = build(held, kind="pyarrow")
@@ -53,6 +55,7 @@ def test_an_arrow_table_holds_the_columns_cells_in_their_order(held: list[Column
         assert column.type == again.type
 
 
+@settings(max_examples=40)
 @given(tables())
 def test_a_frame_is_what_read_parquet_gives_of_the_same_table(held: list[Column]) -> None:
     held = [replace(column, name=str(place)) for place, column in enumerate(held)]
@@ -62,6 +65,7 @@ def test_a_frame_is_what_read_parquet_gives_of_the_same_table(held: list[Column]
     pd.testing.assert_frame_equal(pd.read_parquet(file), build(held, kind="pandas"))
 
 
+@settings(max_examples=40)
 @given(tables((*NUMBERS, "b1")))
 def test_numbers_alone_make_a_float64_matrix_with_nan_where_missing(held: list[Column]) -> None:
     matrix = build(held, kind="numpy")
@@ -83,6 +87,7 @@ def test_one_text_column_makes_the_matrix_objects() -> None:
     assert math.isnan(matrix[1, 0]) and matrix[1, 1] is None
 
 
+@settings(max_examples=40)
 @given(tables(), st.sampled_from(INDEXES))
 def test_the_index_changes_and_the_cells_do_not(held: list[Column], index: str) -> None:
     plain, other = build(held, kind="pandas"), build(held, kind="pandas", index=index)
@@ -95,6 +100,7 @@ def test_the_index_changes_and_the_cells_do_not(held: list[Column], index: str) 
         assert not set(plain.index) & set(other.index)
 
 
+@settings(max_examples=40)
 @given(columns(("i8",)))
 def test_whole_numbers_with_missing_ones_are_floats_unless_int64_is_asked(column: Column) -> None:
     usual = build([column], kind="pandas").dtypes.iloc[0]

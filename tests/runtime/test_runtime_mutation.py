@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_strategies import tables
 
@@ -29,6 +29,7 @@ COLUMNS = [
 ]
 
 
+@settings(max_examples=40)
 @given(tables(), st.sampled_from(KINDS))
 def test_an_input_that_nobody_touches_equals_its_snapshot(held: list[Column], kind: str) -> None:
     inputs = build(held, kind=kind)

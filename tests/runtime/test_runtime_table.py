@@ -76,10 +76,10 @@ def test_kinds_name_what_a_person_would(tmp_path: Path) -> None:
             "number": [0.5, None],
             "boolean": [True, False],
             "string": ["a", None],
-            "datetime": pd.to_datetime(["2020-01-01", None]),
+            "datetime": pd.to_datetime(["2020-01-01", None]).as_unit("us"),
             "category": pd.Categorical(["a", None]),
             "nullable": pd.array([1, None], dtype="Int64"),
-            "zoned": pd.to_datetime(["2020-01-01", None], utc=True),
+            "zoned": pd.to_datetime(["2020-01-01", None], utc=True).as_unit("us"),
         }
     )
     listed = pa.Table.from_pandas(frame)

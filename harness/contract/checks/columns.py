@@ -10,10 +10,10 @@ import numpy as np
 from harness.contract.batch import Answer, Batch, Cells, Refusal, cells
 from harness.contract.checks.structure import difference, unchanged
 from harness.contract.claims import declared
+from harness.contract.domain import admits
 from harness.contract.failures import MOST
 from harness.contract.levels import ODD_TEXT, UNSEEN
 from harness.contract.promise import Cause, Failure, Skip, structural, valid
-from harness.contract.schema import admits
 from harness.contract.trial import Malformed, Trial
 
 _EXACT = 2.0**53

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from harness.contract.batch import Answer, Array, Batch, Cells, Mask, cells
+from harness.contract.domain import admits
 from harness.contract.edge import put_values
 from harness.contract.failures import failures
 from harness.contract.levels import Pool
 from harness.contract.oracle import Bulk
 from harness.contract.outputs import differs, shown, tolerance
 from harness.contract.promise import Failure, Skip, valid
-from harness.contract.schema import admits
 from harness.contract.trial import Trial
 
 _GRID, _OTHERS = 24, 8

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.domain import Domain, admits
 from harness.contract.promise import Cause, Failure, Skip, structural
-from harness.contract.schema import Domain, admits
 from harness.contract.trial import Trial
 
 

@@ -40,7 +40,7 @@ class Unbounded(Buys):
     @staticmethod
     def squash(score: np.ndarray) -> np.ndarray:
         """Return what is a probability near the training rows only."""
-        return 0.5 + 0.05 * score
+        return 0.5 + 0.02 * score
 
 
 def matrix(visits: pd.DataFrame) -> np.ndarray:
