@@ -84,7 +84,10 @@ def promote(folder: Path, challenger: str = "") -> Line:
 
 
 def main() -> int:
-    """Print the table; return 0 when nobody was promoted but those who should be."""
+    """Print the table; return 0 when nobody was promoted but those who should be.
+
+    A run that ends without a verdict ends the table with its exit code.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20, choices=range(1, 21), metavar="1-20")
     parser.add_argument("--folder", type=Path, default=ROOT / "examples" / "flights")
@@ -101,6 +104,8 @@ def main() -> int:
         for challenger in challengers:
             line = promote(folder, challenger)
             print(line, flush=True)
+            if "verdict" not in line.body:
+                return line.code or 1
             if line.verdict == "PROMOTE":
                 promoted.append(line.challenger)
     print(f"promoted: {', '.join(promoted) or 'nobody'} of {len(challengers)}")
