@@ -70,8 +70,10 @@ def _copy(distribution: metadata.Distribution, target: Path) -> None:
             hint="use a virtual environment: pip install 'model-harness[promote]'",
         )
     for file in files:
-        if file.parts[0] == ".." or file.is_absolute() or file.suffix == ".pyc":
-            continue  # outside the libraries, or bytecode, which some lists name where it is not
+        if file.parts[0] == ".." or file.is_absolute():
+            continue  # outside the libraries
+        if "__pycache__" in file.parts or file.suffix == ".pyc":
+            continue  # bytecode, which some lists name where it is not
         if file.suffix in (".so", ".pyd"):
             raise ToolMissing(
                 f"the installed {distribution.name} is not pure Python",

@@ -110,9 +110,11 @@ def encode_series(name: str, series: Any) -> Column:
     """Return a pandas Series as a column named *name*; its *dtype* is the Series' own."""
     dtype = series.dtype
     if str(dtype) == "category":
-        held = encode_series(name, series.astype(dtype.categories.dtype)) if len(
-            dtype.categories
-        ) else cells.encode(name, [None] * len(series))  # fmt: skip
+        inner = dtype.categories.dtype
+        if series.hasnans and getattr(inner, "kind", "") in "iu":  # nothing is no integer
+            held = cells.encode(name, series.tolist())
+        else:
+            held = encode_series(name, series.astype(inner))
         return replace(held, dtype="category")
     plain = getattr(dtype, "numpy_dtype", None)
     if plain is not None and plain.kind in "biuf":

@@ -369,6 +369,9 @@ def test_sigterm_turns_readiness_to_503_at_once_and_requests_are_still_answered(
         assert 200 == server.connection().infer("odd", word("fine"))[0]
         assert 200 == server.connection().ask("GET", "/v2/health/live")[0]
         assert 503 == server.connection().ask("GET", "/v2/models/odd/ready")[0]
+        last = server.connection()
+        last.request("GET", "/v2/health/live")
+        assert "close" == last.getresponse().getheader("connection")
         assert 0 == server.process.wait(PATIENCE)
         with pytest.raises(OSError) as gone:
             server.connection().ask("GET", "/v2/health/live")
