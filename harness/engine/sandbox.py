@@ -29,7 +29,8 @@ from harness.engine.exchange import run_to_end
 INTERVAL = 0.05
 """Seconds between two looks at the memory."""
 SHARE = 10
-"""A look is followed by at least this many times what it took itself: 10 % of a core at most."""
+"""A pause is at least this many times as long as the look's own time on the CPU: 10 % of a core
+at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,17 +182,16 @@ class Sandboxed:
                     *lines, report = (report + data).split(b"\n")
                     for line in lines:
                         said |= json.loads(line)
-            now = time.monotonic()
-            if now >= self._deadline:
+            if time.monotonic() >= self._deadline:
                 self._stop("timeout")
-            if now >= look:
+            if time.monotonic() >= look:
+                before = time.thread_time()
                 if "child-pid" in said:
                     taken = memory.used(said["child-pid"], limit=self._job.memory)
                     peak = max(peak, taken)
                     if self._job.memory is not None and taken > self._job.memory:
                         self._stop("memory")
-                after = time.monotonic()
-                look = after + max(INTERVAL, SHARE * (after - now))
+                look = time.monotonic() + max(INTERVAL, SHARE * (time.thread_time() - before))
         return tail, said, peak
 
     @property

@@ -110,11 +110,11 @@ def encode_series(name: str, series: Any) -> Column:
     """Return a pandas Series as a column named *name*; its *dtype* is the Series' own."""
     dtype = series.dtype
     if str(dtype) == "category":
-        inner = dtype.categories.dtype
-        if series.hasnans and getattr(inner, "kind", "") in "iu":  # nothing is no integer
-            held = cells.encode(name, series.tolist())
-        else:
-            held = encode_series(name, series.astype(inner))
+        if not len(dtype.categories):
+            return cells.encode(name, [None] * len(series), dtype="category")
+        codes = series.cat.codes.to_numpy()
+        named = dtype.categories.take(codes.clip(0)).to_series()  # nothing has the code -1
+        held = replace(encode_series(name, named), nulls=cells.packed(codes < 0))
         return replace(held, dtype="category")
     plain = getattr(dtype, "numpy_dtype", None)
     if plain is not None and plain.kind in "biuf":

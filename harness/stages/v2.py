@@ -11,6 +11,16 @@ import numpy as np
 
 from harness.contract.batch import Batch
 
+TENSORS: dict[str, Any] = {
+    "BOOL": np.bool_,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    **{
+        f"{sign}INT{bits}": f"{sign.lower()}int{bits}"
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    },
+}
 KINDS = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
 
 
@@ -47,8 +57,7 @@ def values_of(answer: dict[str, Any], method: str) -> np.ndarray:
     wanted = "probabilities" if method == "predict_proba" else "predict"
     outputs = {output["name"]: output for output in answer["outputs"]}
     output = outputs.get(wanted) or next(iter(outputs.values()))
-    kinds = {"FP64": np.float64, "FP32": np.float32, "INT64": np.int64, "BOOL": np.bool_}
-    kind = kinds.get(output["datatype"], object)
+    kind = TENSORS.get(output["datatype"], object)
     return np.array(output["data"], dtype=kind).reshape(output["shape"])
 
 

@@ -113,13 +113,6 @@ def pauses_briefly(process: Any) -> int:
     return 1 if process.pause(0.01) else 0
 
 
-def eats(process: Any) -> int:
-    for _ in range(int(process.argv[1])):
-        process.allocate(1 << 20)
-    process.pause(float(process.argv[2]))
-    return 0
-
-
 def eats_and_waits(process: Any) -> int:
     process.allocate(int(process.argv[1]))
     process.stdout.write(b"ready\n")
@@ -167,7 +160,6 @@ PROGRAMS = (
     waits_for_sigterm,
     never_ends,
     pauses_briefly,
-    eats,
     eats_and_waits,
     tells_its_world,
     writes,

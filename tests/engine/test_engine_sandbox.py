@@ -410,14 +410,16 @@ mounts = tuple(
 mounts += (Mount(source=Path(artifact), target="/artifact", writable=True),)
 
 def run(code, **limits):
+    limits = {"timeout": 60.0, **limits}
     job = Job(root=Path(root), argv=(python, "-I", "-S", "-c", code), mounts=mounts, **limits)
     return engine.run(job)
 
+pause = "import signal; signal.pause()"
 whoami = "import os; print(os.getuid(), os.getgid(), os.getpid())"
 result, out = run(whoami)
 said = {"ids": out.decode().split(), "code": run("raise SystemExit(7)")[0].code}
-said["memory"] = run("x = b'x' * (400 << 20); input()", memory=100 << 20, timeout=30)[0].reason
-said["timeout"] = run("import signal; signal.pause()", timeout=0.3)[0].reason
+said["memory"] = run(f"x = b'x' * (400 << 20); {pause}", memory=100 << 20)[0].reason
+said["timeout"] = run(pause, timeout=0.3)[0].reason
 run("open('/artifact/made', 'w').write('x')")
 said["etc"] = run("open('/etc/made', 'w')")[0].code
 job = Job(
@@ -425,10 +427,13 @@ job = Job(
     argv=(
         python, "-I", "-S", "-c",
         "import signal, sys\\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\\n"
-        "print('ready', flush=True)\\nwhile True: signal.pause()",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\\n"
+        "print('ready', flush=True)\\n"
+        "signal.sigwait({signal.SIGTERM})\\n"
+        "sys.exit(9)",
     ),
     mounts=mounts,
+    timeout=60.0,
 )
 with engine.start(job) as running:
     running.stdout.readline()

@@ -55,9 +55,9 @@ def job(owner: int, label: str) -> int | None:
     for name in os.listdir("/proc"):
         with suppress(OSError):
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if len(words) > 7 and words[3].endswith(b"/guard.py"):
-                if words[4] == str(owner).encode() and words[7] == label.encode():
-                    return int(name)
+            ours = len(words) > 7 and words[3].endswith(b"/guard.py")
+            if ours and words[4] == str(owner).encode() and words[7] == label.encode():
+                return int(name)
     return None
 
 
@@ -69,7 +69,7 @@ def awaited(
     while not (found := seen()):
         assert time.monotonic() < deadline, "what was waited for never came"
         with suppress(subprocess.TimeoutExpired):
-            process.wait(0.005)
+            process.wait(0.02)
             raise Missed(f"it ended with {process.returncode}")
     return found
 

@@ -43,8 +43,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def kill(harness: Command, arguments: tuple[str | Path, ...], seen: Callable[[int], bool], log: Path):
-    """Start the command, kill it once *seen* of its process id is true, and await the end of all."""
+def kill(
+    harness: Command, arguments: tuple[str | Path, ...], seen: Callable[[int], bool], log: Path
+):
+    """Start the command, kill it once *seen* of its process id is true, await the end of all."""
     with no_orphans():
         process = harness.start(*arguments, output=log)
         try:

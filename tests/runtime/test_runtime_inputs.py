@@ -118,6 +118,7 @@ def test_whole_numbers_with_missing_ones_are_floats_unless_int64_is_asked(column
         ([1, 2], "int8", [1, 2]),
         ([1, 2], "float32", [1.0, 2.0]),
         ([1, None], "int32", [1.0, None]),
+        ([2.0, None], "int32", [2.0, None]),
         ([1, 2], "object", [1, 2]),
         ([1.5, None], "Float64", [1.5, None]),
         ([True, None], "boolean", [True, None]),
