@@ -92,7 +92,8 @@ def fails_well(command: F) -> F:
             sys.exit(error.exit_code)
         except OSError as error:
             progress_done()
-            click.echo(f"error: {error.strerror or error}: {error.filename or ''}", err=True)
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(f"error: {error.strerror or error}{where}", err=True)
             click.echo(
                 "hint: look at the free space and the permissions there; what was whole before "
                 "is still whole",

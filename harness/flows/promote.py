@@ -62,16 +62,17 @@ def promote(request: Request) -> Run:
     )
     origin = {"commit": request.commit, "actor": request.actor}
     policy = judge.policy_of(on)
-    sealed = judge.sealed(on, request.ledger, policy, origin)
     checked = [stages.check_data(on)]
-    image = None
-    if checked[-1].passed:
-        artifact, _ = line.trained(on)
-        image = line.assembled(on, artifact)
-        for check in stages.after_training(on, image).values():
-            checked.append(check())
-            if not checked[-1].passed:
-                break
+    if not checked[-1].passed:  # a misspelt target, sealed, would spoil the holdout for good
+        champion = history.champion(request.ledger.entries(), on.declared.name)
+        run = _stopped(_common(request, on, policy, None, tuple(checked), None, champion), champion)
+        return replace(run, head=request.ledger.entries()[-1].digest)
+    sealed = judge.sealed(on, request.ledger, policy, origin)
+    image = line.assembled(on, line.trained(on)[0])
+    for check in stages.after_training(on, image).values():
+        checked.append(check())
+        if not checked[-1].passed:
+            break
     run = _decided(request, on, policy, sealed, tuple(checked), image, origin)
     return replace(
         run,
@@ -86,14 +87,14 @@ def _decided(
     policy: Policy,
     sealed: Entry,
     checked: tuple[StageResult, ...],
-    image: Image | None,
+    image: Image,
     origin: dict[str, Any],
 ) -> Run:
     """Return the run with its decision, deciding anew while others become champion first."""
     for race in range(RACES):
         champion = history.champion(request.ledger.entries(), on.declared.name)
         common = _common(request, on, policy, sealed, checked, image, champion)
-        if image is None or not checked[-1].passed:
+        if not checked[-1].passed:
             return _stopped(common, champion)
         if champion is not None and champion.image == image.digest:
             return _same(common, champion)
@@ -130,7 +131,7 @@ def _common(
     request: Request,
     on: Line,
     policy: Policy,
-    sealed: Entry,
+    sealed: Entry | None,
     checked: tuple[StageResult, ...],
     image: Image | None,
     champion: Champion | None,
@@ -157,7 +158,7 @@ def _common(
         "champion_image": champion.image if champion else "",
         "stages": checked,
         "policy": f"{policy.metric}{gain}, error {policy.error:.3g} over {policy.looks} looks",
-        "policy_entry": sealed.number,
+        "policy_entry": sealed.number if sealed else None,
         "looks": policy.looks,
         "notes": tuple(notes),
         "digests": {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract.promise import Settings
+from harness.contract.promise import DEFAULT, Settings
 from harness.core import canonical
 from harness.decision import loss as losses
 from harness.flows.line import Line
@@ -69,7 +70,8 @@ def check_imports(line: Line, image: Image) -> StageResult:
 def check_contract(line: Line, image: Image, settings: Settings | None = None) -> StageResult:
     """Run the contract stage: the contract over the probe in the image."""
     line.progress("contract")
-    settings = settings or Settings()
+    if settings is None:  # no job may take longer than the person allows, this one included
+        settings = replace(DEFAULT, seconds=min(DEFAULT.seconds, line.bench.limits.seconds))
     project = line.project
     body = {
         "image": image.digest,

@@ -246,14 +246,14 @@ def _size(store: Store, tree: str) -> int:
 def _deb_tree(where: str, name: str, digest: Digest) -> str:
     store = Store(Path(where))
     tree = key("deb", digest, RULES)
-    store.tree(tree, lambda root: deb.unpack(store.path(digest), name, root))
+    store.tree(tree, lambda root: deb.unpack(store.whole(digest), name, root))
     return tree
 
 
 def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: str) -> str:
     store = Store(Path(where))
     tree = key("wheel", digest, python, RULES)
-    store.tree(tree, lambda root: wheel.unpack(store.path(digest), name, python, root))
+    store.tree(tree, lambda root: wheel.unpack(store.whole(digest), name, python, root))
     return tree
 
 

@@ -16,11 +16,12 @@ def files(project: Project) -> dict[str, Path]:
     """Return the code's files by their path in the image's ``/app``.
 
     That is what git knows or would add (without git: every file), minus hidden files, tests,
-    documentation, Harness' own settings, the declared data, the artifact and the ledger. A change
-    in any of the left-out files changes no image.
+    documentation, Harness' own settings, the folder of the declared data, the artifact and the
+    ledger. A change in any of the left-out files changes no image.
     """
     data = project.data
     declared = {p for p in (data.train, data.dev, data.holdout) if p} if data else set()
+    declared |= {path.parent for path in declared if path.parent != project.folder}
     declared |= {project.folder / project.model.artifact, project.ledger.location}
     found = {}
     for name in sorted(_listed(project.folder)):

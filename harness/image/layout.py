@@ -60,7 +60,7 @@ def folder(image: Image, store: Store, target: Path, *, reference: str) -> None:
         place = blobs / hexadecimal(digest)
         if not place.exists():
             temporary = place.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(store.path(digest), temporary)
+            shutil.copyfile(store.whole(digest), temporary)
             os.replace(temporary, place)
     for name, data in documents(image, reference).items():
         files.write_atomic(target / name, data)
@@ -72,8 +72,9 @@ def archive(image: Image, store: Store, target: Path, *, reference: str) -> None
     try:
         with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
             for digest in _digests(image):
-                header = _header(_blob(digest), store.path(digest).stat().st_size)
-                with store.path(digest).open("rb") as blob:
+                path = store.whole(digest)
+                header = _header(_blob(digest), path.stat().st_size)
+                with path.open("rb") as blob:
                     tar.addfile(header, blob)
             for name, data in sorted(documents(image, reference).items()):
                 tar.addfile(_header(name, len(data)), io.BytesIO(data))

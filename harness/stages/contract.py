@@ -32,6 +32,7 @@ def report(
     with ExitStack() as running:
 
         def opened() -> Model:
+            running.close()  # one that hangs would go on working beside the next
             return running.enter_context(probe(bench, runnable, label="contract"))
 
         return run.run(
@@ -96,7 +97,7 @@ def _problem(check: Outcome, failure: Failure | None, command: str) -> Problem:
         f"{name} = {_shown(failure.row[name])}" for name in columns if name in failure.row
     )
     cause = failure.cause
-    calls = f"({len(cause.columns)} cells, {cause.calls} calls)" if cause.columns else ""
+    calls = f"({_counted(len(cause.columns))}, {cause.calls} calls)" if cause.columns else ""
     lines = [
         ("row", row),
         ("observed", failure.observed),
@@ -104,6 +105,10 @@ def _problem(check: Outcome, failure: Failure | None, command: str) -> Problem:
     ]
     lines.append(("replay", reproduce(failure, command)))
     return Problem(promise=check.promise, lines=tuple((k, v) for k, v in lines if v))
+
+
+def _counted(cells: int) -> str:
+    return f"{cells} cell" if cells == 1 else f"{cells} cells"
 
 
 def _shown(value: Any) -> str:

@@ -137,12 +137,15 @@ def _target(name: str, table: Batch, target: str, labels: tuple[Any, ...]) -> li
         if labels:
             codes(column, labels, name)
         elif column.absent.any() or column.kind not in ("number", "integer"):
-            raise DataInvalid(f"{name}: the target {target!r} is missing or no number in some rows")
+            raise DataInvalid(
+                f"{name}: the target {target!r} is missing or no number in some rows",
+                hint="drop such rows, or name another column as data.target",
+            )
     except DataInvalid as wrong:
         return [
             Problem(
                 promise="the target is there, and holds what is declared",
-                lines=(("found", wrong.message),),
+                lines=(("found", wrong.message), ("hint", wrong.hint)),
             )
         ]
     return []
@@ -153,7 +156,11 @@ def _column(name: str, table: Batch, domain: Domain) -> list[Problem]:
         return [
             Problem(
                 promise="every declared input is in the data",
-                lines=(("file", name), ("missing", domain.name)),
+                lines=(
+                    ("file", name),
+                    ("missing", domain.name),
+                    ("hint", "add the column, or take it out of contract.inputs"),
+                ),
             )
         ]
     column = table[domain.name]
@@ -169,6 +176,7 @@ def _column(name: str, table: Batch, domain: Domain) -> list[Problem]:
     else:
         lines.append(("found", f"{column.at(int(rows[0]))!r}, which the schema does not admit"))
     lines.append(("rows", f"{len(rows):,} of {table.rows:,}"))
+    lines.append(("hint", "mend the file, or let contract.inputs admit such values"))
     return [Problem(promise="the data are what the schema says", lines=tuple(lines))]
 
 
@@ -193,11 +201,14 @@ def _overlaps(tables: Mapping[str, Batch], key: tuple[str, ...]) -> list[Problem
         return [
             Problem(
                 promise="the key's columns are in the data",
-                lines=(("missing", ", ".join(unknown)),),
+                lines=(("missing", ", ".join(unknown)), ("hint", "correct data.key")),
             )
         ]
     train = set(identify(tables["train"], key))
     by = f"equal in {', '.join(key)}" if key else "equal in every column"
+    hint = "drop them from train"
+    if not key:
+        hint += "; if equal rows may be different things, name what tells them apart in data.key"
     for name, table in tables.items():
         if name == "train":
             continue
@@ -209,6 +220,7 @@ def _overlaps(tables: Mapping[str, Batch], key: tuple[str, ...]) -> list[Problem
                     lines=(
                         ("rows", f"{len(rows):,} of {table.rows:,}, {by}"),
                         ("first", f"row {rows[0]} of {name}"),
+                        ("hint", hint),
                     ),
                 )
             )
@@ -231,6 +243,7 @@ def _personal(train: Batch) -> list[Problem]:
             lines=(
                 ("declared", "personal_data = false"),
                 ("found", "columns that look personal: " + ", ".join(suspects)),
+                ("hint", "drop or rename them, or declare personal_data = true"),
             ),
         )
     ]

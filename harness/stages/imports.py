@@ -56,7 +56,8 @@ def _import(bench: Bench, runnable: Runnable, names: list[str]) -> dict[str, dic
             answer = None
         if answer is None:
             raise JobFailed(
-                f"the image's interpreter does not answer: {why(running)}", hint="harness doctor"
+                f"importing every module was not finished: {why(running)}",
+                hint="allow it more with --seconds or --memory; harness doctor looks at the engine",
             )
     failures: dict[str, dict[str, str]] = answer[0]["failures"]
     return failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract.batch import Batch, Broken, Refusal
+from harness.contract.batch import Answer, Batch, Broken, Refusal
 from harness.contract.claims import Claims, roles
 from harness.contract.probe import FrameModel
 from harness.core.errors import DataInvalid, JobFailed, ModelUnusable
-from harness.engine.engine import Engine, Job, Mount, Running
+from harness.engine.engine import Engine, Job, Mount, Result, Running
 from harness.image.model import Runnable
 from harness.runtime import frame
 
@@ -79,30 +80,75 @@ def probe(
     job = bench.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
     with bench.engine.start(job) as running:
         try:
-            model = FrameModel(running.stdin, running.stdout)
+            model = Shipped(running)
         except Broken as gone:
             raise ModelUnusable(
-                f"the model does not load in its image: {why(running)}",
-                hint="harness build FOLDER, then harness stage imports FOLDER",
+                f"the model does not load in its image: {gone}", hint=_LOAD
             ) from gone
+        except ModelUnusable as unusable:
+            raise ModelUnusable(unusable.message, hint=_LOAD) from unusable
         yield model
+
+
+_LOAD = (
+    "what model.load names runs in the environment's image: it finds its packages, the model's "
+    "code and the artifact there, and nothing else"
+)
+
+
+class Shipped(FrameModel):
+    """The model in an image; when its process has ended, Broken says how it did."""
+
+    def __init__(self, running: Running) -> None:
+        """Say hello; raises ModelUnusable when the model can't be loaded, Broken when it ends."""
+        self._running = running
+        try:
+            super().__init__(running.stdin, running.stdout)
+        except Broken as gone:
+            raise Broken(why(running)) from gone
+
+    def answer(self, batch: Batch, *, method: str) -> Answer:
+        """Answer *batch*; raises Refusal when the model raises, Broken when its process ends."""
+        try:
+            return super().answer(batch, method=method)
+        except Broken as gone:
+            result = self._running.wait(timeout=1.0)
+            if result is None:
+                raise
+            raise Broken(f"the model's process is gone: {how(result)}") from gone
 
 
 def why(running: Running) -> str:
     """Return how a job ended that should have gone on, for an error message."""
     result = running.wait(timeout=5.0)
-    if result is None:
-        return "it stopped answering and goes on"
+    return "it stopped answering and goes on" if result is None else how(result)
+
+
+def how(result: Result) -> str:
+    """Return how a job ended, in words."""
     match result.reason:
         case "memory":
-            return "it took more memory than it may"
+            return "it took more memory than it may (--memory)"
         case "timeout":
-            return "it took more time than it may"
+            return "it took more time than it may (--seconds)"
         case "signal":
             return f"it was ended by signal {result.code}"
         case _:
-            tail = result.stderr_tail.strip().splitlines()
-            return f"it exited with code {result.code}" + (f": {tail[-1]}" if tail else "")
+            said = told(result.stderr_tail)
+            return f"it exited with code {result.code}" + (f": {said}" if said else "")
+
+
+def told(stderr: str, lines: int = 15) -> str:
+    """Return the end of what a program said: an exception and the model's own lines that led to
+    it, else the last *lines*."""
+    after = stderr.rpartition("Traceback (most recent call last):\n")[2]
+    raised = [line for line in after.splitlines() if line and not line.startswith("  ")]
+    if after == stderr or not raised:
+        return "\n".join(stderr.strip().splitlines()[-lines:])
+    frames = re.findall(r'^  File "(/app/.+)", line (\d+), in (.+)$', after, re.MULTILINE)
+    return "\n".join(
+        [*raised, *(f"  {file}, line {number}, in {where}" for file, number, where in frames)]
+    )
 
 
 def answers(

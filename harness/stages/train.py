@@ -10,7 +10,7 @@ from harness.engine.engine import Mount
 from harness.image import model
 from harness.image.build import Built, key
 from harness.image.model import Runnable
-from harness.stages.load import Bench, inside
+from harness.stages.load import Bench, how, inside
 from harness.world.store import Store
 
 
@@ -72,8 +72,7 @@ def trained(
         )
     if not result.ok:
         raise TrainingFailed(
-            f"training ended with {result.reason} {result.code}:\n"
-            + "\n".join(result.stderr_tail.strip().splitlines()[-15:]),
+            f"training failed: {how(result)}",
             hint="the training function runs in the environment's image: "
             "no network, read-only except for the artifact's folder",
         )

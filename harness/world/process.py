@@ -7,8 +7,9 @@ import multiprocessing
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,22 @@ def run(
     return Finished(code=process.returncode, stdout=out, stderr=err)
 
 
-def pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool whose workers die with us. Spawned: nothing of ours leaks into them."""
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=die_with_parent
-    )
+@contextmanager
+def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool whose workers die with us. Spawned: nothing of ours leaks into them.
+
+    When its block fails, what has not begun yet is not begun any more.
+    """
+    with ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_work
+    ) as executor:
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _work() -> None:
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is told to us: we end the workers

@@ -46,11 +46,20 @@ class Store:
         """Return the blob's bytes; raises StoreDamaged when they are not its own."""
         data = self.path(digest).read_bytes()
         if of_bytes(data) != digest:
-            raise StoreDamaged(
-                f"{self.path(digest)} does not hold the bytes of its name",
-                hint=f"rm {self.path(digest)}, then run the same command again",
-            )
+            raise self._damaged(digest)
         return data
+
+    def whole(self, digest: Digest) -> Path:
+        """Return where the blob is, read through; raises StoreDamaged as ``read`` does."""
+        if files.digest_of(self.path(digest)) != digest:
+            raise self._damaged(digest)
+        return self.path(digest)
+
+    def _damaged(self, digest: Digest) -> StoreDamaged:
+        return StoreDamaged(
+            f"{self.path(digest)} does not hold the bytes of its name",
+            hint=f"rm {self.path(digest)}, then run the same command again",
+        )
 
     def add(self, data: bytes) -> Digest:
         """Keep *data*; return its digest."""
