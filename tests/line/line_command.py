@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = Path(sys.executable).with_name("harness")
-OURS = ("CI", "GITHUB_", "GITLAB_", "BUILD_", "HARNESS_", "PYTEST_", "COV_")
+OURS = ("CI", "COV_", "GITHUB_", "GITLAB_", "BUILD_", "HARNESS_", "PYTEST_")
 """Variables of the surroundings that change what the command does."""
 
 
@@ -86,8 +86,13 @@ class Command:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str | Path, output: Path) -> subprocess.Popen[bytes]:
-        """Start ``harness`` with *arguments*; what it says goes into the file *output*."""
+    def start(
+        self, *arguments: str | Path, output: Path, group: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """Start ``harness`` with *arguments*; what it says goes into the file *output*.
+
+        With *group* it leads a process group of its own, as a shell would have it.
+        """
         with output.open("wb") as file:
             return subprocess.Popen(
                 [str(COMMAND), *map(str, arguments)],
@@ -95,4 +100,5 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                process_group=0 if group else None,
             )

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import line_ledger
 import line_repository as repository
 import pytest
-from line_command import Command, Story
+from line_command import Command, Done, Story
+from line_processes import at, awaited, no_orphans
 
 Make = Callable[..., Path]
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+CAPBSET_DROP, OVERRIDE = 24, 1  # prctl(2), capabilities(7)
 
 
 def own_environments(folder: Path) -> Path:
@@ -30,14 +37,38 @@ def code(folder: Path, text: str) -> None:
     module.write_text(module.read_text() + text)
 
 
+def failed(done: Done, stage: str, *said: str) -> None:
+    """Check a verdict that stopped at *stage*: exit code 1, what was wrong, no traceback."""
+    assert done.code == 1, done.out + done.err
+    line = next(line for line in done.out.splitlines() if line.startswith(stage))
+    assert line.split()[1] == "FAILED", done.out
+    assert "no look spent" in done.out
+    assert "Traceback" not in done.out + done.err
+    for text in said:
+        assert text in done.out, done.out
+
+
+def cold(harness: Command, folder: Path, *, without: str = "") -> Command:
+    """Return the command with a cache that has the locked files but one, and nothing made of
+    them, and with sources that nobody answers for."""
+    blobs = folder / "cache" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    for blob in (harness.cache / "blobs" / "sha256").iterdir():
+        if blob.name != without.removeprefix("sha256:"):
+            (blobs / blob.name).symlink_to(blob)
+    settings = folder / "config.toml"
+    settings.write_text(f'[sources]\ndebian = "{NOBODY}/debian"\npypi = "{NOBODY}/simple"\n')
+    return harness.having(cache=folder / "cache", HARNESS_CONFIG=str(settings))
+
+
 @pytest.mark.parametrize(
     ("edits", "status", "said"),
     [
-        ({"[success]": "[sucess]"}, 2, ["sucess", "success"]),
-        ({'target = "bought"': 'target = "bougth"'}, 1, ["bougth"]),
-        ({'name = "tiny"': 'name = "tiny'}, 2, ["line"]),
-        ({'"tabular:1"': '"tabulr:1"'}, 2, ["tabulr", "tabular"]),
-        ({'"tabular:1"': '"tabular:9"'}, 2, ["tabular:9"]),
+        ({"[success]": "[sucess]"}, 2, ["sucess", 'did you mean "success"']),
+        ({"artifact = ": "artefact = "}, 2, ["model.artefact", 'did you mean "artifact"']),
+        ({'name = "tiny"': 'name = "tiny'}, 2, ["line 5"]),
+        ({'"tabular:1"': '"tabulr:1"'}, 2, ["tabulr:1", 'did you mean "tabular:1"']),
+        ({'"tabular:1"': '"tabular:9"'}, 2, ["tabular:9", "version 1"]),
         ({'policy = "frozen"': 'policy = "greedy"'}, 2, ["success.policy"]),
         ({"looks = 20": "looks = 20\n[guardrails]\nlatency_p99 = '50 ms'"}, 2, ["latency_p99"]),
         ({'"data/train.csv"': '"data/trian.csv"'}, 4, ["trian.csv"]),
@@ -51,14 +82,7 @@ def test_a_wrong_declaration(
     folder = tiny()
     repository.edit(folder / "harness.toml", edits)
 
-    done = harness("promote", folder)
-
-    if said == ["bougth"]:  # a failed stage: a verdict, not an error
-        assert done.code == 1, done.err
-        assert "has no column 'bougth'" in done.out
-        assert "Traceback" not in done.out + done.err
-    else:
-        done.refused(status, *said)
+    harness("promote", folder).refused(status, *said)
 
 
 def test_a_lock_that_is_older_than_its_specification(harness: Command, tiny: Make) -> None:
@@ -82,69 +106,60 @@ def test_a_lock_that_was_changed_by_hand(harness: Command, tiny: Make) -> None:
 
 
 def test_a_wheel_whose_bytes_are_not_the_locked_ones(
-    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: object
+    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: Any
 ) -> None:
-    wheel = next(p for p in tabular_lock.packages if p.name == "click")  # type: ignore[attr-defined]
+    wheel = next(p for p in tabular_lock.packages if p.name == "click")
     links = tmp_path / "links"
     links.mkdir()
     (links / wheel.filename).write_bytes(b"not what was locked")
-    settings = tmp_path / "config.toml"
-    settings.write_text('[sources]\npypi = "http://127.0.0.1:9/simple"\n')
-    cold = half_a_cache(harness.cache, tmp_path / "cold", without=wheel.digest)
+    mine = cold(harness, tmp_path, without=wheel.digest).having(PIP_FIND_LINKS=str(links))
 
-    done = harness(
-        "build",
-        tiny(),
-        env={
-            "HARNESS_CACHE": str(cold),
-            "HARNESS_CONFIG": str(settings),
-            "PIP_FIND_LINKS": str(links),
-        },
-    )
-
-    done.refused(3, wheel.filename)
+    mine("build", tiny()).refused(3, wheel.filename, wheel.digest, "find out why")
 
 
-def half_a_cache(cache: Path, target: Path, *, without: str) -> Path:
-    """Return a cache with the blobs of *cache* but one, and nothing derived from them."""
-    blobs = target / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    for blob in (cache / "blobs" / "sha256").iterdir():
-        if blob.name != without.removeprefix("sha256:") and blob.is_file():
-            os.link(blob, blobs / blob.name)
-    return target
+def test_a_stored_file_whose_bytes_are_not_those_of_its_name(
+    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: Any
+) -> None:
+    largest = max(tabular_lock.debs, key=lambda deb: deb.size)
+    mine = cold(harness, tmp_path, without=largest.digest)
+    spoilt = mine.cache / "blobs" / "sha256" / largest.digest.removeprefix("sha256:")
+    spoilt.write_bytes(b"other bytes")
+
+    mine("build", tiny()).refused(3, str(spoilt), f"rm {spoilt}")
 
 
 def test_a_debian_package_that_vanished_from_the_archive(
-    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: object
+    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: Any
 ) -> None:
-    deb = tabular_lock.debs[0]  # type: ignore[attr-defined]
-    archive = tmp_path / "archive"
-    (archive / "dists" / "bookworm").mkdir(parents=True)
-    (archive / "dists" / "bookworm" / "InRelease").write_text("Origin: Debian\n")
-    settings = tmp_path / "config.toml"
-    settings.write_text(f'[sources]\ndebian = "{archive.as_uri()}"\n')
-    cold = half_a_cache(harness.cache, tmp_path / "cold", without=deb.digest)
+    deb = tabular_lock.debs[0]
+    (tmp_path / "archive").mkdir()
+    settings = tmp_path / "archive.toml"
+    settings.write_text(f'[sources]\ndebian = "{(tmp_path / "archive").as_uri()}"\n')
+    mine = cold(harness, tmp_path, without=deb.digest).having(HARNESS_CONFIG=str(settings))
 
-    done = harness(
-        "build", tiny(), env={"HARNESS_CACHE": str(cold), "HARNESS_CONFIG": str(settings)}
-    )
-
-    done.refused(3, deb.name)
+    mine("build", tiny()).refused(3, deb.name, deb.version, "left the archive")
 
 
-def test_no_network_on_a_cold_cache(harness: Command, tiny: Make, tmp_path: Path) -> None:
-    settings = tmp_path / "config.toml"
-    nobody = "http://127.0.0.1:9"  # the discard port: nothing listens there
-    settings.write_text(f'[sources]\ndebian = "{nobody}/debian"\npypi = "{nobody}/simple"\n')
+def test_no_network_on_a_cold_cache(
+    harness: Command, tiny: Make, tmp_path: Path, tabular_lock: Any
+) -> None:
+    mine = cold(harness, tmp_path, without=tabular_lock.debs[0].digest)
 
-    done = harness(
-        "promote",
-        tiny(),
-        env={"HARNESS_CACHE": str(tmp_path / "cold"), "HARNESS_CONFIG": str(settings)},
-    )
+    mine("promote", tiny()).refused(3, "127.0.0.1:9 could not be reached", "harness doctor")
 
-    done.refused(3, "127.0.0.1")
+
+def test_a_target_that_the_data_lack_spoils_nothing_for_whoever_corrects_it(
+    harness: Command, tiny: Make, story: Story
+) -> None:
+    folder = repository.with_results_of(tiny(), story.folder)
+    repository.edit(folder / "harness.toml", {'target = "bought"': 'target = "bougth"'})
+
+    failed(harness("promote", folder), "data", "has no column 'bougth'", "correct data.target")
+    assert ["genesis"] == line_ledger.kinds(folder)
+
+    repository.edit(folder / "harness.toml", {'target = "bougth"': 'target = "bought"'})
+    done = harness("promote", folder, "--output", "json")
+    assert (0, "PROMOTE") == (done.code, done.body["verdict"]), done.err
 
 
 def test_holdout_rows_inside_train(harness: Command, tiny: Make) -> None:
@@ -156,74 +171,95 @@ def test_holdout_rows_inside_train(harness: Command, tiny: Make) -> None:
 
     done = harness("promote", folder)
 
-    assert done.code == 1, done.err
-    assert "no row of holdout is in train" in done.out
-    assert "3 of 400" in done.out
-    assert "holdout untouched, no look spent" in done.out
+    failed(done, "data", "no row of holdout is in train", "3 of 400", "drop them from train")
 
 
 @pytest.mark.parametrize(
     ("added", "options", "said"),
     [
-        ("\nimport nowhere\n", (), "nowhere"),
+        (
+            "\nimport nowhere\n",
+            (),
+            ["ModuleNotFoundError: No module named 'nowhere'", "/app/tiny/model.py, line "],
+        ),
+        (
+            "\ndef train(data, artifact, seed):\n    raise OSError('no disk')\n",
+            (),
+            ["OSError: no disk", "/app/tiny/model.py, line ", "in train"],
+        ),
+        (
+            "\ndef train(data, artifact, seed):\n    raise SystemExit('not today')\n",
+            (),
+            ["exited with code 1", "not today"],
+        ),
         (
             "\ndef train(data, artifact, seed):\n    while True:\n        pass\n",
-            ("--seconds", "5"),
-            "did not end within 5 s",
+            ("--seconds", "3"),
+            ["did not end within 3 s", "--seconds"],
         ),
         (
             "\ndef train(data, artifact, seed):\n"
             "    held = []\n    while True:\n        held.append(bytearray(50_000_000))\n",
-            ("--memory", "1 GB"),
-            "more than 1.0 GB of memory",
+            ("--memory", "500 MB"),
+            ["more than 0.5 GB of memory", "--memory"],
         ),
-        ("\ndef train(data, artifact, seed):\n    pass\n", (), "wrote nothing"),
+        ("\ndef train(data, artifact, seed):\n    pass\n", (), ["wrote nothing"]),
     ],
-    ids=["does not import", "never returns", "eats memory", "writes nothing"],
+    ids=["does not import", "raises", "exits", "never returns", "eats memory", "writes nothing"],
 )
 def test_a_training_that_goes_wrong(
-    harness: Command, tiny: Make, added: str, options: tuple[str, ...], said: str
+    harness: Command, tiny: Make, added: str, options: tuple[str, ...], said: list[str]
 ) -> None:
     folder = tiny()
     code(folder, added)
 
-    harness("promote", folder, *options).refused(1, said)
+    done = harness("promote", folder, *options)
+
+    done.refused(1, *said)
+    assert "/opt/harness" not in done.err, "the model's own lines, and none of ours"
+    assert ["genesis", "policy"] == line_ledger.kinds(folder)
 
 
-def test_a_training_that_raises_shows_the_models_own_traceback_and_none_of_ours(
-    harness: Command, tiny: Make
-) -> None:
+def test_a_model_that_does_not_load(harness: Command, tiny: Make) -> None:
     folder = tiny()
-    code(folder, "\ndef train(data, artifact, seed):\n    raise OSError('no disk')\n")
+    code(folder, "\ndef load(artifact):\n    import nowhere\n")
 
-    done = harness("promote", folder)
+    done = harness("stage", "contract", folder)
 
-    assert done.code == 1
-    assert "OSError: no disk" in done.err
-    assert "/app/tiny/model.py" in done.err
-    assert "harness/cli" not in done.err
-    assert done.err.splitlines()[-1].startswith("hint: ")
+    done.refused(1, "does not load", "ModuleNotFoundError: No module named 'nowhere'")
 
 
 @pytest.mark.parametrize(
-    ("body", "options"),
+    ("body", "options", "said"),
     [
-        ("while True: pass", ("--seconds", "20")),
-        ("held = [bytearray(50_000_000) for _ in range(10_000)]", ("--memory", "1 GB")),
-        ("import os; os._exit(7)", ()),
+        ("while True: pass", ("--seconds", "8"), "the model hangs: no answer within "),
+        (
+            "held = [bytearray(50_000_000) for _ in range(10_000)]",
+            ("--memory", "500 MB"),
+            "it took more memory than it may (--memory)",
+        ),
+        ("import os; os._exit(7)", (), "it exited with code 7"),
     ],
     ids=["never returns", "eats memory", "exits"],
 )
-def test_a_prediction_that_goes_wrong_fails_its_contract(
-    harness: Command, tiny: Make, body: str, options: tuple[str, ...]
+def test_a_prediction_that_goes_wrong_fails_its_contract_and_says_how(
+    harness: Command, tiny: Make, body: str, options: tuple[str, ...], said: str
 ) -> None:
+    """Only a batch of one row is its undoing: all others are answered."""
     folder = tiny()
-    code(folder, f"\ndef bad(self, visits):\n    {body}\n\nBuys.predict_proba = bad\n")
+    code(
+        folder,
+        "\nanswers = Buys.predict_proba\n\n"
+        f"def bad(self, visits):\n    if len(visits) == 1:\n        {body}\n"
+        "    return answers(self, visits)\n\nBuys.predict_proba = bad\n",
+    )
 
-    done = harness("promote", folder, *options)
+    done = harness("stage", "contract", folder, *options)
 
-    assert done.code == 1, done.out + done.err
-    assert "contract     FAILED" in done.out, done.out
+    assert 1 == done.code, done.out + done.err
+    assert "contract     FAILED" in done.out
+    assert "promise    A batch of one row gets an answer of the claimed shape\n" in done.out
+    assert said in done.out, done.out
     assert "Traceback" not in done.out + done.err
 
 
@@ -262,17 +298,60 @@ def test_an_entry_that_was_changed_is_found(harness: Command, story: Story, tmp_
     ledger.write_bytes(data.replace(b'"accuracy"', b'"accurate"'))
 
     harness("ledger", "verify", "--folder", folder).refused(2, "entry")
+    harness("promote", folder).refused(2, "entry")
+
+
+def test_a_state_folder_that_can_t_be_written(harness: Command, tiny: Make) -> None:
+    folder = tiny()
+    (folder / ".harness").mkdir(mode=0o555)
+    prctl = ctypes.CDLL(None).prctl
+
+    def as_anybody() -> None:
+        if os.getuid() == 0:  # root without the capability to write where it may not
+            prctl(CAPBSET_DROP, OVERRIDE, 0, 0, 0)
+
+    done = harness("promote", folder, before=as_anybody)
+
+    done.refused(2, str(folder / ".harness" / "ledger.db"), "permission")
 
 
 def test_a_full_disk(harness: Command, tiny: Make, tmp_path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
+    """The cache lies on a disk of 64 MB that only the command sees."""
+    mine = cold(harness, tmp_path)
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    try:
-        done = harness("build", tiny(), env={"HARNESS_CACHE": str(disk)})
+    script = 'mount -t tmpfs -o size=64m tmpfs "$0" && cp -a "$1/." "$0" && shift && exec "$@"'
+    alone = ("unshare", *(() if os.getuid() == 0 else ("--user", "--map-root-user")), "--mount")
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine gives nobody but root a mount namespace of his own")
+    through = (*alone, "sh", "-c", script, str(disk), str(mine.cache))
 
-        done.refused(3, "space")
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    done = mine.having(cache=disk)("build", tiny(), through=through)
+
+    done.refused(3, "No space left on device", str(disk))
+
+
+@pytest.mark.parametrize("step", ["training", "building"])
+def test_who_interrupts_is_told_so_in_one_line(
+    harness: Command, tiny: Make, tmp_path: Path, step: str
+) -> None:
+    """As a terminal does it: the signal goes to every process of the command."""
+    folder, log = tiny(), tmp_path / "log"
+    code(folder, f"\nNAME = {os.urandom(8).hex()!r}\n")  # never trained before
+    mine = cold(harness, tmp_path) if step == "building" else harness
+    trees = mine.cache / "t"
+
+    def begun(owner: int) -> bool:
+        if step == "building":
+            return trees.is_dir() and bool(os.listdir(trees))
+        return at("train", 0.1)(owner)
+
+    with no_orphans():
+        process = mine.start("promote", folder, output=log, group=True)
+        awaited(process, lambda: begun(process.pid))
+        os.killpg(process.pid, signal.SIGINT)
+        code_ = process.wait(60)
+
+    assert 130 == code_
+    assert "error: interrupted; the same command goes on from here\n" == log.read_text()
+    assert not list((mine.cache / "run").iterdir()) or step == "training"
