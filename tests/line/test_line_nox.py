@@ -1,4 +1,4 @@
-"""A model's repository outside of this tree: two lines in its noxfile, and the sessions are there."""
+"""A repository outside of this tree: two lines in its noxfile, and the sessions are there."""
 
 from __future__ import annotations
 
