@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.core.errors import HarnessError
+from harness.world import files
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -94,8 +95,9 @@ def fails_well(command: F) -> F:
             progress_done()
             where = f": {error.filename}" if error.filename else ""
             click.echo(f"error: {error.strerror or error}{where}", err=True)
+            there = "there" if error.filename else f"of the cache, {files.user_cache()}"
             click.echo(
-                "hint: look at the free space and the permissions there; what was whole before "
+                f"hint: look at the free space and the permissions {there}; what was whole before "
                 "is still whole",
                 err=True,
             )
