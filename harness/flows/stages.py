@@ -84,7 +84,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
 
     def work() -> StageResult:
         rows = data.features(line.table("train"), line.contract.inputs)
-        return contract.check(
+        found = contract.report(
             line.bench,
             model.runnable(image, line.store),
             line.claims,
@@ -94,6 +94,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
             rows_folder=line.state / "rows",
             command=f"harness check {os.path.relpath(project.folder)}{variant} --image",
         )
+        return contract.result(found)
 
     return remembered("contract", body, line.state, work)
 

@@ -48,28 +48,8 @@ def report(
         )
 
 
-def check(
-    bench: Bench,
-    runnable: Runnable,
-    claims: Claims,
-    rows: Batch,
-    settings: Settings,
-    *,
-    digest: Digest,
-    rows_folder: Path,
-    command: str,
-) -> StageResult:
-    """Return whether the model keeps its contract in the image."""
-    found = report(
-        bench,
-        runnable,
-        claims,
-        rows,
-        settings,
-        digest=digest,
-        rows_folder=rows_folder,
-        command=command,
-    )
+def result(found: Report) -> StageResult:
+    """Return what a report comes to as a stage: passed when no promise is broken."""
     passed = sum(check.outcome == "passed" for check in found.checks)
     coverage = "".join(
         f", {t}-way {percent(share)}" for t, share in sorted(found.coverage.items())[:1]
@@ -81,7 +61,7 @@ def check(
         if found.ok
         else f"{len(found.failed)} of {len(found.checks)} checks",
         problems=tuple(
-            _problem(check, failure, command)
+            _problem(check, failure, found.command)
             for check in found.failed
             for failure in (check.failures or (None,))
         ),
