@@ -32,6 +32,7 @@ class Claims:
     input: str
     domains: tuple[Domain, ...]
     outputs: Outputs
+    target: str = ""
     monotone: tuple[tuple[str, str], ...] = ()
     invariant: tuple[str, ...] = ()
     errors: tuple[str, ...] = ("ValueError", "TypeError", "KeyError")
@@ -102,6 +103,7 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
         input=model.input,
         domains=columns,
         outputs=outputs,
+        target=target or "",
         monotone=tuple(sorted(contract.monotone.items())),
         invariant=tuple(contract.invariant),
         errors=tuple(contract.errors),

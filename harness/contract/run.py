@@ -22,7 +22,7 @@ from harness.contract.promise import (
     Settings,
     Skip,
 )
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Elsewhere, Malformed, Trial
 from harness.core.errors import HarnessError, SpecInvalid
 
 MOST_FAILURES = 5
@@ -36,6 +36,8 @@ def run(
     *,
     settings: Settings = DEFAULT,
     reopen: Callable[[], Model] | None = None,
+    elsewhere: Elsewhere | None = None,
+    dev: Batch | None = None,
     expected_failures: Mapping[str, str] | None = None,
     kept: Sequence[keep.Kept] = (),
     rows_folder: Path | None = None,
@@ -45,14 +47,24 @@ def run(
     """Return what the checks that follow from *claims* find out about *model*.
 
     *rows* are training rows (some thousands are plenty; none is allowed), *reopen* gives a new
-    model after one died or hung, *expected_failures* maps a check's id to why it may fail (one
+    model after one died or hung, *elsewhere* the same model in another process, *dev* are dev rows
+    with their target. *expected_failures* maps a check's id to why it may fail (one
     that passes then counts as failed). *kept* rows are asked first; new ones are kept in
     *rows_folder*. Raises SpecInvalid for an expected failure of a check that doesn't exist.
     """
     checks = list(checks_for(claims))
     expected = dict(expected_failures or {})
     refuse_unknown(expected, checks)
-    trial = open_trial(claims, model, rows, settings=settings, reopen=reopen, kept=kept)
+    trial = open_trial(
+        claims,
+        model,
+        rows,
+        settings=settings,
+        reopen=reopen,
+        elsewhere=elsewhere,
+        dev=dev,
+        kept=kept,
+    )
     outcomes = [
         examine(trial, check, expected=expected.get(check.id), rows_folder=rows_folder)
         for check in checks
@@ -68,6 +80,8 @@ def replay(
     *,
     settings: Settings = DEFAULT,
     reopen: Callable[[], Model] | None = None,
+    elsewhere: Elsewhere | None = None,
+    dev: Batch | None = None,
     command: str = "harness check",
 ) -> Report:
     """Return what becomes of one *kept* row: its check alone, that row first, no sweep.
@@ -78,7 +92,16 @@ def replay(
     if not checks:
         refuse_unknown({kept.check: ""}, list(checks_for(claims)))
     short = replace(settings, rows=1)
-    trial = open_trial(claims, model, rows, settings=short, reopen=reopen, kept=[kept])
+    trial = open_trial(
+        claims,
+        model,
+        rows,
+        settings=short,
+        reopen=reopen,
+        elsewhere=elsewhere,
+        dev=dev,
+        kept=[kept],
+    )
     return report(trial, [examine(trial, check) for check in checks], command=command)
 
 
@@ -89,13 +112,24 @@ def open_trial(
     *,
     settings: Settings,
     reopen: Callable[[], Model] | None = None,
+    elsewhere: Elsewhere | None = None,
+    dev: Batch | None = None,
     kept: Sequence[keep.Kept] = (),
 ) -> Trial:
     """Return a trial that knows the rows that failed before."""
     by_check: dict[str, list[Mapping[str, object]]] = {}
     for entry in kept:
         by_check.setdefault(entry.check, []).append(entry.row)
-    return Trial(claims, model, rows, settings=settings, reopen=reopen, kept=by_check)
+    return Trial(
+        claims,
+        model,
+        rows,
+        settings=settings,
+        reopen=reopen,
+        elsewhere=elsewhere,
+        dev=dev,
+        kept=by_check,
+    )
 
 
 def examine(

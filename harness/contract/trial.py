@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from harness.contract.sweep import Sweep
 
 T = TypeVar("T")
+Elsewhere = Callable[[Mapping[str, str]], AbstractContextManager[Model]]
+"""Gives the same model in another process with these environment variables, while it lasts."""
 
 _REFUSED_CALLS = 40
 _FEWEST_PROBES, _PROBING_CALLS = 8, 300
@@ -66,8 +68,9 @@ class Trial:
     """The model under trial and what is known of it so far.
 
     *given* is all training rows as they came, *training* those of their columns that are inputs
-    (no rows, when one is lacking). *left* says how many seconds remain while a check runs, *rate*
-    how many rows a second were answered in a small batch.
+    (no rows, when one is lacking), *dev* the dev rows with their target, if there are any. *left*
+    says how many seconds remain while a check runs, *rate* how many rows a second were answered
+    in a small batch.
     """
 
     def __init__(
@@ -78,15 +81,18 @@ class Trial:
         *,
         settings: Settings,
         reopen: Callable[[], Model] | None = None,
+        elsewhere: Elsewhere | None = None,
+        dev: Batch | None = None,
         kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Take what is tried; nothing is called yet. *reopen* gives a new model when the old one
-        died or hangs; *kept* are rows that failed before, by check."""
+        died or hangs, *elsewhere* one in another process; *kept* are rows that failed before."""
         self.claims = claims
         self.settings = settings
         lacking = set(claims.columns) - set(training.names)
         self.training = training.head(0) if lacking else training.only(claims.columns)
         self.given = training
+        self.dev = dev
         self.model = model
         self.roles = roles(claims, model.methods)
         self._kept = dict(kept or {})
@@ -94,6 +100,7 @@ class Trial:
         self.spent = 0.0
         self.notes: list[str] = []
         self._reopen = reopen
+        self._elsewhere = elsewhere
         self._worker: Worker = getattr(model, "worker", None) or Worker()
         self._broken = ""
         self._hangs = 0
@@ -159,6 +166,33 @@ class Trial:
             raise Broken(f"the model can't be started again: {unusable}") from unusable
         self._worker = getattr(self.model, "worker", None) or Worker()
         self._broken = ""
+
+    @contextmanager
+    def elsewhere(self, **environment: str) -> Iterator[Model]:
+        """Give the same model in another process with *environment* variables (on top of ours).
+
+        Ask it through ``asked_of``. Raises Skip where this way to the model knows of no other
+        process, and Broken when the model can't be started there.
+        """
+        if self._elsewhere is None:
+            raise Skip("this way to the model has no second process")
+        try:
+            with self._elsewhere(environment) as model:
+                yield model
+        except ModelUnusable as unusable:
+            raise Broken(f"the model can't be started in another process: {unusable}") from unusable
+
+    def asked_of(self, model: Model, batch: Batch, role: str) -> Answer:
+        """Return *model*'s answer in *role*, within the budget; raises as ``answer`` does."""
+        if self.left <= 0:
+            raise OutOfTime(f"the budget of {self.settings.seconds:g} s is used up")
+        self.calls += 1
+        worker = getattr(model, "worker", None) or Worker()
+        method = self.roles[role]
+        try:
+            return worker.run(lambda: model.answer(batch, method=method), seconds=self.left)
+        except Overdue as overdue:
+            raise Broken(f"the model hangs: {overdue}") from overdue
 
     def answers(self, batch: Batch) -> dict[str, Answer]:
         """Return the answers in every role, of whatever form."""
