@@ -156,18 +156,25 @@ class Answer:
 
 
 class Written:
-    """The last batch as it lies on the wire: two methods are asked about one batch, in turn."""
+    """The last batches as they lie on the wire: one is asked about more than once, in turn."""
 
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._last: tuple[Batch, list[Column]] | None = None
+        self._next: tuple[Batch, list[Column]] | None = None
 
     def columns(self, batch: Batch) -> list[Column]:
         """Return *batch*'s columns on the wire."""
-        last = self._last
-        if last is None or last[0] is not batch:
-            last = self._last = (batch, batch.to_columns())
-        return last[1]
+        for held in (self._last, self._next):
+            if held is not None and held[0] is batch:
+                self._last = held
+                return held[1]
+        self._last = (batch, batch.to_columns())
+        return self._last[1]
+
+    def ahead(self, batch: Batch) -> None:
+        """Write *batch* before it is asked about; another thread may do so."""
+        self._next = (batch, batch.to_columns())
 
 
 class Refusal(Exception):

@@ -111,16 +111,16 @@ class Shared:
 
     def _open(self, config: pytest.Config) -> None:
         from harness.contract import keep
-        from harness.contract.in_process import open_project
         from harness.contract.run import open_trial
 
         ready = self._ready
         self.trial = open_trial(
             ready.claims,
-            ready.model,
+            ready.door.model,
             ready.rows,
             settings=_chosen(self.settings, config),
-            reopen=lambda: open_project(self.project),
+            reopen=ready.door.reopen,
+            elsewhere=ready.door.elsewhere,
             kept=keep.read(ready.rows_folder),
         )
 

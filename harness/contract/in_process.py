@@ -39,6 +39,7 @@ class InProcess:
         self.worker = worker
         self.loaded = model
         self.constants: Mapping[str, Sequence[float]] = constants.mine(model)
+        self.classes = adapter.classes(model)
         self._kind = kind
         self._written = Written()
         self._folder = folder

@@ -155,9 +155,8 @@ def _outputs(target: Cells, model: InProcess) -> tuple[Outputs, str]:
 
 def _labels(target: Cells, model: InProcess) -> Sequence[Any] | None:
     """Return the classes in the model's own order, else those of the target; None for numbers."""
-    classes = getattr(model.loaded, "classes_", None)
-    if classes is not None and hasattr(classes, "tolist"):
-        return list(classes.tolist())
+    if model.classes is not None:
+        return list(model.classes)
     if target.kind == "number" and "predict_proba" not in model.methods:
         return None
     there = target.values[~target.absent].tolist()

@@ -20,13 +20,15 @@ OUTCOMES = ("passed", "failed", "skipped", "expected")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """How far a contract looks. *rows* in the sweep, *seconds* for everything (a check that runs
-    out of them has failed), *seed* of the rows, *probe_rows* real rows for the structural checks.
+    out of them has failed), *seed* of the rows, *probe_rows* real rows for the structural checks,
+    *memory* bytes that the model's process may take (0: three quarters of the machine's).
     """
 
     rows: int = 100_000
     seconds: float = 45.0
     seed: int = 0
     probe_rows: int = 64
+    memory: int = 0
 
 
 DEFAULT = Settings()

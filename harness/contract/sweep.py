@@ -7,26 +7,25 @@ rule is found, rows that match it are left out, and the sweep goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.contract import rows
-from harness.contract.batch import Array, Batch, Broken, Mask, Refusal
-from harness.contract.cause import explain
+from harness.contract.batch import Answer, Array, Batch, Broken, Mask, Refusal
 from harness.contract.coverage import Coverage
-from harness.contract.failures import failure, left, passing_rows
-from harness.contract.oracle import Single
-from harness.contract.outputs import Reading, shown
-from harness.contract.promise import Cause, Failure, OutOfTime
+from harness.contract.locate import Located, Trouble, locate, real_troubles
+from harness.contract.outputs import Reading, read, shown
+from harness.contract.promise import OutOfTime
 from harness.contract.rule import Rule
 from harness.contract.trial import Malformed, Trial
 
 FIRST, GROWTH, LARGEST = 1000, 10, 100_000
 _MOST_TROUBLES = 6
 _KEPT_SUSPECTS = 4096
-_RESERVE = 0.4
+_RESERVE, _LITTLE = 0.4, 0.12  # of the time: for the causes, when there is any to look for
 _SECONDS_A_BATCH = 3.0
 
 Wrong = Callable[[Reading], Mask]
@@ -38,14 +37,6 @@ class Suspects:
 
     indices: Array
     observed: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
-    """Rows that got no answer in the claimed form: *kind* refused, shape or dtype."""
-
-    kind: str
-    failure: Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +58,22 @@ def sweep(trial: Trial, wrong: Mapping[str, Wrong]) -> Sweep:
     return trial.sweep
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """Rows *start* to *stop* but those left out: their *numbers*, and the *codes* of those made of
+    stated levels alone."""
+
+    batch: Batch
+    numbers: Array
+    codes: Array
+    start: int
+    stop: int
+
+
+def _next_size(last: int, rate: float) -> int:
+    return int(min(last * GROWTH, LARGEST, max(16, rate * _SECONDS_A_BATCH)))
+
+
 class _Going:
     """A sweep on its way."""
 
@@ -79,13 +86,14 @@ class _Going:
         self.observed: dict[str, str] = {}
         self.troubles: list[Trouble] = []
         self.rules: list[Rule] = []
+        self.hung = False
 
     def run(self) -> Sweep:
-        stopped, hung = "", False
+        stopped = ""
         try:
             stopped = self._real_rows() or self._made_rows()
         except (OutOfTime, Broken) as ended:
-            stopped, hung = str(ended), True
+            stopped, self.hung = str(ended), True
         return Sweep(
             rows=self.rows,
             coverage=self.coverage.shares() if self.rows else {},
@@ -97,120 +105,99 @@ class _Going:
             },
             troubles=tuple(self.troubles),
             stopped=stopped,
-            hung=hung,
+            hung=self.hung,
         )
 
     def _real_rows(self) -> str:
         """Explain the real rows that the model doesn't answer."""
-        _, bad, _ = self.trial.sound
-        kept = self.trial.kept("valid-rows-are-answered")
-        for waiting in (bad, kept):
-            while waiting is not None and waiting.rows:
-                one = waiting.head(1)
-                trouble = _trouble(self.trial, one)
-                if trouble is None:
-                    waiting = waiting.take(np.arange(1, waiting.rows))
-                    continue
-                if stop := self._explain(one, trouble):
-                    return stop
-                waiting = left(waiting, self.rules[-1])
-        return ""
+        return next(
+            (stop for found in real_troubles(self.trial) if (stop := self._note(found))), ""
+        )
 
     def _made_rows(self) -> str:
+        """Ask for batch after batch; while the model answers one, the one before is judged and the
+        next one made, in a thread beside."""
         trial, start = self.trial, 0
         size = int(min(FIRST, max(16, trial.rate)))
-        until = trial.left * _RESERVE
-        while start < trial.settings.rows:
-            if trial.left < until:
-                return f"stopped for want of time after {self.rows:,} rows" if start else ""
-            stop = min(start + size, trial.settings.rows)
-            began = time.monotonic()
-            made = rows.make(trial.plan, start, stop)
-            out = np.zeros(made.batch.rows, bool)
-            for rule in self.rules:
-                out |= rule.matches(made.batch)
-            keep = np.flatnonzero(~out)
-            batch = made.batch.take(keep) if out.any() else made.batch
+        began, budget = time.monotonic(), trial.left
+        with ThreadPoolExecutor(1, thread_name_prefix="harness-rows") as beside:
+            coming = beside.submit(self._make, start, self._end(start, size))
+            judged: Future[None] | None = None
             try:
-                reading = trial.reading(batch)
-            except (Refusal, Malformed):
-                if stop_now := self._locate(batch):
-                    return stop_now
-                continue
-            self._judge(reading, start + keep)
-            self.coverage.add(made.codes[~out[made.stated]])
-            self.rows += batch.rows
-            rate = batch.rows / max(time.monotonic() - began, 1e-6)
-            start = stop
-            size = int(min(size * GROWTH, LARGEST, max(16, rate * _SECONDS_A_BATCH)))
+                while start < trial.settings.rows:
+                    if judged is not None:
+                        judged.result()  # its suspects count when time is short
+                    if trial.left < budget * (_RESERVE if self._anything else _LITTLE):
+                        return f"stopped for want of time after {self.rows:,} rows" if start else ""
+                    made = coming.result()
+                    asked = time.monotonic()
+                    rate = self.rows / max(asked - began, 1e-6) if self.rows else trial.rate
+                    size = _next_size(made.stop - made.start, rate)
+                    coming = beside.submit(self._make, made.stop, self._end(made.stop, size))
+                    if not made.batch.rows:  # rules leave all of them out
+                        start = made.stop
+                        continue
+                    try:
+                        watch = made.stop <= FIRST * GROWTH
+                        answers = trial.answers(made.batch, watch=watch)
+                        trial.well_formed(made.batch.rows, answers)
+                    except (Refusal, Malformed, Broken) as trouble:
+                        gone = str(trouble) if isinstance(trouble, Broken) else ""
+                        if stop_now := self._note(locate(trial, made.batch, gone=gone)):
+                            return stop_now
+                        coming.result()
+                        coming = beside.submit(self._make, start, made.stop)  # by the new rule
+                        continue
+                    self.rows += made.batch.rows
+                    start = made.stop
+                    judged = beside.submit(self._judge, made, answers)
+            finally:
+                if judged is not None:
+                    judged.result()
         return ""
 
-    def _judge(self, reading: Reading, numbers: Array) -> None:
+    @property
+    def _anything(self) -> bool:
+        return bool(self.found or self.troubles)
+
+    def _end(self, start: int, size: int) -> int:
+        return min(start + size, self.trial.settings.rows)
+
+    def _make(self, start: int, stop: int) -> _Made:
+        """Return the rows *start* to *stop* that no rule found so far leaves out."""
+        made = rows.make(self.trial.plan, start, stop)
+        out = np.zeros(made.batch.rows, bool)
+        for rule in self.rules:
+            out |= rule.matches(made.batch)
+        keep = np.flatnonzero(~out)
+        batch = made.batch.take(keep) if out.any() else made.batch
+        ahead = getattr(self.trial.model, "ahead", None)
+        if ahead is not None:
+            ahead(batch)
+        codes = made.codes[~out[made.stated]]
+        return _Made(batch=batch, numbers=start + keep, codes=codes, start=start, stop=stop)
+
+    def _judge(self, made: _Made, answers: Mapping[str, Answer]) -> None:
+        reading = read(self.trial.claims, answers, made.batch.rows)
         for name, wrong in self.wrong.items():
             where = np.flatnonzero(wrong(reading))
             if len(where):
-                self.found.setdefault(name, []).append(numbers[where])
+                self.found.setdefault(name, []).append(made.numbers[where])
                 self.observed.setdefault(
                     name, shown(reading.claims, reading.answers, int(where[0]))
                 )
+        self.coverage.add(made.codes)
 
-    def _locate(self, batch: Batch) -> str:
-        """Find one row that makes *batch* fail; return why the sweep must stop, if it must."""
-        part, seen = batch, _trouble(self.trial, batch)
-        if seen is None:
-            return "stopped: the same batch was refused, then answered"
-        while part.rows > 1:
-            half = part.rows // 2
-            first = part.head(half)
-            trouble = _trouble(self.trial, first, [seen[0][2]])
-            if trouble is None:
-                part = part.take(np.arange(half, part.rows))
-            else:
-                part, seen = first, trouble
-        alone = _trouble(self.trial, part)
-        if alone is None:
-            rule = f"depends on the other rows: a batch of {batch.rows}, no row of it alone"
-            lost = Failure(row=part.row(0), observed=seen[1], cause=Cause(columns=(), rule=rule))
-            self.troubles.append(Trouble(kind=seen[0][0], failure=lost))
-            return "stopped: a whole batch fails and no row of it alone"
-        return self._explain(part, alone)
-
-    def _explain(self, row: Batch, trouble: Seen) -> str:
-        key, message = trouble
-        trial, calls = self.trial, self.trial.calls
-        oracle = Single(lambda one: (_trouble(trial, one, [key[2]]) or (None,))[0] == key)
-        try:
-            answered = trial.sound[0]
-            passing = passing_rows(trial, oracle) if answered is None else answered
-            explained = explain(oracle, row, passing, trial.pools)
-            again = _trouble(trial, explained.row)
-        except (OutOfTime, Broken) as ended:
-            cause = Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls)
-            lost = Failure(row=row.row(0), observed=message, cause=cause)
-            self.troubles.append(Trouble(kind=key[0], failure=lost))
-            raise
-        seen = again[1] if again is not None else message
-        told = failure(explained, seen, trial.calls - calls)
-        self.troubles.append(Trouble(kind=key[0], failure=told))
-        self.rules.append(explained.rule)
-        if not explained.rule.conditions or not explained.rule.matches(row).all():
-            return "stopped: no rule tells which rows the model answers"
+    def _note(self, found: Located) -> str:
+        """Keep what was *found*; return why the sweep must stop, if it must."""
+        if found.trouble is not None:
+            self.troubles.append(found.trouble)
+        if found.rule is not None:
+            self.rules.append(found.rule)
+        if found.hung:
+            self.hung = True
+        if found.stop:
+            return found.stop
         if len(self.troubles) >= _MOST_TROUBLES:
             return f"stopped after {len(self.troubles)} kinds of rows that are not answered"
         return ""
-
-
-Seen = tuple[tuple[str, str, str], str]
-"""The kind of a trouble, more of its kind, the role it is in; then its words."""
-
-
-def _trouble(trial: Trial, batch: Batch, roles: Sequence[str] | None = None) -> Seen | None:
-    """Return what kind of trouble the model has with *batch*, and its words; None without any."""
-    for role in roles or trial.roles:
-        try:
-            trial.read(batch.rows, {role: trial.answer(batch, role)})
-        except Refusal as refusal:
-            return ("refused", refusal.type, role), f"raised {refusal}"
-        except Malformed as malformed:
-            return (malformed.kind, "", role), str(malformed)
-    return None

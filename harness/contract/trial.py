@@ -138,13 +138,13 @@ class Trial:
         method = self.roles[role]
         return self.call(lambda model: model.together(batches, method=method))  # type: ignore[attr-defined]
 
-    def call(self, job: Callable[[Model], T]) -> T:
-        """Return what *job* gets out of the model, within the budget."""
+    def call(self, job: Callable[[Model], T], *, calls: int = 1) -> T:
+        """Return what *job* gets out of the model, by so many *calls*, within the budget."""
         if self.left <= 0:
             raise OutOfTime(f"the budget of {self.settings.seconds:g} s is used up")
         if self._broken:
             self._restart()
-        self.calls += 1
+        self.calls += calls
         model = self.model
         share = self.settings.seconds / _CALL_SHARE / 2**self._hangs  # less patience each time
         longest = min(self.left, max(share, 1.0))
@@ -194,22 +194,39 @@ class Trial:
         except Overdue as overdue:
             raise Broken(f"the model hangs: {overdue}") from overdue
 
-    def answers(self, batch: Batch) -> dict[str, Answer]:
-        """Return the answers in every role, of whatever form."""
-        return {role: self.answer(batch, role) for role in self.roles}
+    def answers(
+        self, batch: Batch, roles: Sequence[str] | None = None, *, watch: bool = True
+    ) -> dict[str, Answer]:
+        """Return the answers in *roles* (None: every one), of whatever form.
 
-    def reading(self, batch: Batch) -> Reading:
+        Without *watch* nobody looks whether the model changes its input, which takes time.
+        """
+        methods = {role: self.roles[role] for role in roles or self.roles}
+        if len(methods) < 2 or not hasattr(self.model, "answers"):
+            return {role: self.answer(batch, role) for role in methods}
+        asked = tuple(methods.values())
+        given = self.call(
+            lambda model: model.answers(batch, methods=asked, watch=watch),  # type: ignore[attr-defined]
+            calls=len(asked),
+        )
+        return {role: given[method] for role, method in methods.items()}
+
+    def reading(self, batch: Batch, roles: Sequence[str] | None = None) -> Reading:
         """Return the answers as numbers; raises Malformed when their form is not the claimed."""
-        return self.read(batch.rows, self.answers(batch))
+        return self.read(batch.rows, self.answers(batch, roles))
 
     def read(self, count: int, answers: Mapping[str, Answer]) -> Reading:
         """Return *answers* to *count* rows as numbers; raises Malformed."""
+        self.well_formed(count, answers)
+        return read(self.claims, answers, count)
+
+    def well_formed(self, count: int, answers: Mapping[str, Answer]) -> None:
+        """Raise Malformed when the form of *answers* to *count* rows is not the claimed one."""
         for role, answer in answers.items():
             if problem := shape_problem(self.claims, role, answer, count):
                 raise Malformed("shape", role, problem)
             if problem := dtype_problem(self.claims, role, answer):
                 raise Malformed("dtype", role, problem)
-        return read(self.claims, answers, count)
 
     @property
     def main(self) -> str:

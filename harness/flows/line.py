@@ -20,7 +20,7 @@ from harness.flows.environment import Opened, opened
 from harness.image import code, model
 from harness.image.image import Image
 from harness.image.model import Runnable
-from harness.spec import parse
+from harness.spec import parse, running
 from harness.spec.nearest import did_you_mean
 from harness.spec.project import Contract, Data, Model, Project
 from harness.stages import load, train
@@ -130,26 +130,7 @@ def begin(
 
 def settings(project: Project) -> dict[str, Any]:
     """Return what the runtime must know of the model, as ``model.json`` holds it."""
-    declared = project.model
-    contract = project.contract
-    outputs = contract.outputs if contract else None
-    return {
-        "name": declared.name,
-        "load": declared.load,
-        "train": declared.train,
-        "input": declared.input,
-        "seed": declared.seed,
-        "errors": list(contract.errors) if contract else [],
-        "inputs": contract.inputs if contract else None,
-        "outputs": {
-            "kind": outputs.kind,
-            "labels": list(outputs.labels),
-            "positive_only": outputs.positive_only,
-            "targets": list(outputs.targets),
-        }
-        if outputs
-        else None,
-    }
+    return running.settings(project.model, project.contract)
 
 
 def trained(line: Line) -> tuple[str, bool]:

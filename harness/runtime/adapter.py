@@ -27,6 +27,7 @@ __all__ = [
     "ask",
     "build",
     "call",
+    "classes",
     "declared",
     "failure",
     "load",
@@ -41,15 +42,17 @@ class UnknownMethod(ValueError):
     """Not one of the ways in which a model is asked."""
 
 
-def call(model: Any, method: str, inputs: Any) -> tuple[dict[str, Any], Column | None]:
+def call(
+    model: Any, method: str, inputs: Any, *, watch: bool = True
+) -> tuple[dict[str, Any], Column | None]:
     """Return the header and the column of one answer; (header, None) when the model raised.
 
     An answered header has ``shape``, ``container``, ``names``, ``mutated`` and ``type``; one whose
     container is ``unknown`` has shape [] and one missing cell, and ``why`` tells what it was.
-    ``mutated`` says whether *inputs* differ from what they were. Raises ValueError for another
-    *method* than ``predict_proba``, ``predict`` or ``call``.
+    ``mutated`` says whether *inputs* differ from what they were, when *watch* asks for it. Raises
+    ValueError for another *method* than ``predict_proba``, ``predict`` or ``call``.
     """
-    before = snapshot(inputs)
+    before = snapshot(inputs) if watch else inputs
     try:
         output = ask(model, method, inputs)
     except (Exception, SystemExit) as raised:  # whatever a model raises is its answer
@@ -72,6 +75,18 @@ def ask(model: Any, method: str, inputs: Any) -> Output:
     if method not in METHODS:
         raise UnknownMethod(f"method {method!r} is none of {', '.join(METHODS)}")
     return take_apart((model if method == "call" else getattr(model, method))(inputs))
+
+
+def classes(model: Any) -> list[Any] | None:
+    """Return the model's own labels in its own order (``classes_``), None where it tells none."""
+    try:
+        found: Any = getattr(model, "classes_", None)
+        listed = found.tolist() if hasattr(found, "tolist") else found
+    except Exception:  # a property of the model's own may raise
+        return None
+    if not isinstance(listed, list) or not listed:
+        return None
+    return listed if all(isinstance(item, str | int | float | bool) for item in listed) else None
 
 
 def failure(raised: BaseException) -> dict[str, Any]:

@@ -79,18 +79,40 @@ class Probe:
             "python": ".".join(map(str, sys.version_info[:3])),
             "methods": adapter.methods(model, self.settings.get("outputs") or {}),
             "constants": constants.mine(model),
+            "classes": adapter.classes(model),
         }, []
 
     def predict(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
-        """Ask the model once."""
-        model = self.model()
-        inputs = adapter.build(
+        """Ask the model once, or once by each of ``methods``."""
+        if "methods" in header:
+            return self._by_each(header, columns)
+        answered, column = adapter.call(
+            self.model(), header["method"], self._built(header, columns)
+        )
+        return answered, [] if column is None else [column]
+
+    def _by_each(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        model, watch = self.model(), bool(header.get("watch", True))
+        inputs = self._built(header, columns)
+        answers: list[dict[str, Any]] = []
+        found: list[Column] = []
+        for method in header["methods"]:
+            answered, column = adapter.call(model, method, inputs, watch=watch)
+            if column is None:
+                return answered | {"method": method}, []
+            answers.append(answered)
+            found.append(column)
+            if answered["mutated"]:
+                inputs = self._built(header, columns)
+        return {"status": "answered", "answers": answers}, found
+
+    def _built(self, header: dict[str, Any], columns: Sequence[Column]) -> Any:
+        self.model()  # first, for its settings
+        return adapter.build(
             columns,
             kind=self.settings.get("input", "pandas"),
             index=header.get("index", "range"),
         )
-        answered, column = adapter.call(model, header["method"], inputs)
-        return answered, [] if column is None else [column]
 
 
 def read(header: dict[str, Any]) -> Answer:

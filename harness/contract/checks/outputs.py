@@ -138,7 +138,7 @@ def _row_check(wrong: Wrong) -> Check:
                 raise Skip(f"no row is answered: {trial.sound[2]}")
 
         def fails(batch: Batch) -> Mask:
-            return wrong(trial.reading(batch))
+            return wrong(trial.reading(batch, _NEEDS[wrong]))
 
         suspects = found.suspects.get(_identity(wrong))
         parts = _real_suspects(trial, wrong)
