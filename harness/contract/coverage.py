@@ -14,18 +14,19 @@ import numpy as np
 
 from harness.contract.batch import Array, Mask
 
-_SETS = {3: 500, 4: 120}
+_SETS = {2: 500, 3: 500, 4: 120}
 """How many sets of t columns are counted, at most; beyond that, an even sample of them."""
 
 
 class Coverage:
-    """Counts which combinations of stated levels rows have held, for t = 3 and t = 4."""
+    """Counts which combinations of stated levels rows have held, for t = 3 and 4 (or 2)."""
 
-    def __init__(self, levels: Sequence[int]) -> None:
-        """Take the number of stated levels of each column."""
+    def __init__(self, levels: Sequence[int], *, sizes: Sequence[int] = (3, 4)) -> None:
+        """Take the number of stated levels of each column, and the t that are counted."""
         self._levels = tuple(levels)
         self._seen: dict[tuple[int, ...], Mask] = {}
-        for size, most in _SETS.items():
+        for size in sizes:
+            most = _SETS[size]
             for columns in _sets(len(levels), size, most):
                 self._seen[columns] = np.zeros(prod(levels[c] for c in columns), bool)
 

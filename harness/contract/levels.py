@@ -17,7 +17,7 @@ from harness.contract.batch import Array, Batch, Cells, cells, moment, moment_te
 from harness.contract.domain import EARLIEST, LATEST, Domain, admits, snap
 from harness.core.errors import SpecInvalid
 
-STATED = 8
+STATED = 12
 """How many levels of a column count for the coverage that is printed."""
 
 _TURNS = (

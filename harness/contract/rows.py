@@ -8,13 +8,14 @@ as easy as 1, 2, 3", SC 2011): the key is (seed, column), the counter is the row
 - 25 %: from the training data (a whole real row, or cells of different ones, or the range between),
 - 15 %: log-uniform over twelve decades or so.
 
-In half of the last two kinds one cell is put at a level: one odd value in an ordinary row.
+In half of the last two kinds one cell is put at a level: one odd value in an ordinary row. For a
+slow model the first rows are others: together they hold every pair of stated levels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,11 +33,13 @@ _BLOCK = 4096
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What rows are made from: a pool a column, and *real* rows that the schema admits, whose
-    columns are of the pools' kinds."""
+    columns are of the pools' kinds. *first* are the levels of the first rows, shape (n, columns);
+    none where it has no rows."""
 
     pools: tuple[Pool, ...]
     real: Batch
     seed: int = 0
+    first: Array = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +83,8 @@ def make(plan: Plan, start: int, stop: int) -> Made:
     odd = np.where(low & np.uint64(1), -1, (low >> np.uint64(1)) % np.uint64(len(plan.pools)))
     whole = ((low >> np.uint64(8)) & np.uint64(1)).astype(bool)
     source = (low >> np.uint64(9)).astype(np.int64)
+    given = plan.first[start:stop]
+    kind[: len(given)] = 0.0
     stated = np.flatnonzero(kind < _STATED)
     columns = []
     codes = np.empty((len(stated), len(plan.pools)), np.int8)
@@ -88,6 +93,8 @@ def make(plan: Plan, start: int, stop: int) -> Made:
         pick, share = words & _WORD, (words >> _HALF).astype(float) / 2.0**32
         level = _choose(pick, len(pool.levels))
         level[stated] = _choose(pick[stated], pool.stated)
+        if len(given):
+            level[: len(given)] = given[:, number]
         codes[:, number] = level[stated]
         drawn = pool.levels.take(level)
         free = (kind >= _ANY) & (odd != number)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.contract import rows
 from harness.contract.batch import Answer, Array, Batch, Broken, Mask, Refusal
 from harness.contract.coverage import Coverage
 from harness.contract.locate import Located, Trouble, locate, real_troubles
@@ -81,7 +80,8 @@ class _Going:
         self.trial = trial
         self.wrong = wrong
         self.rows = 0
-        self.coverage = Coverage([pool.stated for pool in trial.pools])
+        sizes = (2, 3) if len(trial.plan.first) else (3, 4)
+        self.coverage = Coverage([pool.stated for pool in trial.pools], sizes=sizes)
         self.found: dict[str, list[Array]] = {}
         self.observed: dict[str, str] = {}
         self.troubles: list[Trouble] = []
@@ -165,7 +165,7 @@ class _Going:
 
     def _make(self, start: int, stop: int) -> _Made:
         """Return the rows *start* to *stop* that no rule found so far leaves out."""
-        made = rows.make(self.trial.plan, start, stop)
+        made = self.trial.make(start, stop)
         out = np.zeros(made.batch.rows, bool)
         for rule in self.rules:
             out |= rule.matches(made.batch)

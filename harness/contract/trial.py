@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,16 +25,20 @@ from harness.contract.batch import (
     Refusal,
     join,
 )
+from harness.contract.cause import Explained, explain
 from harness.contract.claims import Claims, roles
 from harness.contract.deadline import Overdue, Worker
 from harness.contract.domain import admits
+from harness.contract.oracle import Oracle
 from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
+from harness.contract.pairwise import MOST_COLUMNS, pairwise
 from harness.contract.probes import as_trained, batch_of, with_missing
 from harness.contract.promise import OutOfTime, Settings, Skip
 from harness.core.errors import ModelUnusable
 
 if TYPE_CHECKING:
     from harness.contract.hostile import HostilePass
+    from harness.contract.judged import Judged
     from harness.contract.sweep import Sweep
 
 T = TypeVar("T")
@@ -44,6 +48,7 @@ Elsewhere = Callable[[Mapping[str, str]], AbstractContextManager[Model]]
 _REFUSED_CALLS = 40
 _FEWEST_PROBES, _PROBING_CALLS = 8, 300
 _CALL_SHARE = 3.0
+_SWEEP_SHARE, _ENOUGH_ROWS = 0.5, 20_000
 
 
 class Malformed(Exception):
@@ -109,6 +114,7 @@ class Trial:
         self._check = ""
         self.sweep: Sweep | None = None
         self.hostile: HostilePass | None = None
+        self.judged: dict[str, Judged] = {}
 
     @contextmanager
     def running(self, check: str) -> Iterator[None]:
@@ -241,21 +247,37 @@ class Trial:
         return levels.pools(self.claims.domains, known, constants=constants)
 
     @cached_property
-    def plan(self) -> rows.Plan:
-        """What rows in bulk are made from."""
+    def _drawn(self) -> rows.Plan:
         return rows.plan(self.pools, self.training, seed=self.settings.seed)
+
+    @cached_property
+    def plan(self) -> rows.Plan:
+        """What rows in bulk are made from; a slow model's first rows hold all pairs of levels."""
+        made = self._drawn
+        expected = self.rate * self.settings.seconds * _SWEEP_SHARE
+        if min(expected, self.settings.rows) >= _ENOUGH_ROWS:
+            return made
+        if len(self.pools) > MOST_COLUMNS:
+            return made
+        first = pairwise(tuple(pool.stated for pool in self.pools), seed=self.settings.seed)
+        if expected < _ENOUGH_ROWS:
+            self.notes.append(
+                f"a slow model, {self.rate:,.0f} rows a second: "
+                f"{len(first)} rows hold all pairs of stated levels"
+            )
+        return replace(made, first=first)
 
     @cached_property
     def candidates(self) -> Batch:
         """The rows to probe with: real ones spread over the training data, with some missing
         cells where the schema admits them; made ones where there are no real rows."""
         count = self.settings.probe_rows
-        if self.plan.real.rows:
-            spread = np.linspace(0, self.plan.real.rows - 1, min(count, self.plan.real.rows))
-            chosen = as_trained(self.plan.real.take(spread.astype(int)), self.training)
+        if self._drawn.real.rows:
+            spread = np.linspace(0, self._drawn.real.rows - 1, min(count, self._drawn.real.rows))
+            chosen = as_trained(self._drawn.real.take(spread.astype(int)), self.training)
         else:
             self.notes.append("no training rows: probes use made rows")
-            chosen = rows.make(self.plan, 0, count).batch
+            chosen = rows.make(self._drawn, 0, count).batch
         return with_missing(chosen, self.claims)
 
     @cached_property
@@ -338,6 +360,14 @@ class Trial:
             if batch.names != self.claims.columns
             or not all(admits(d, batch[d.name])[0] for d in self.claims.domains)
         )
+
+    def make(self, start: int, stop: int) -> rows.Made:
+        """Return rows *start* to *stop* of the sweep; fewer where no more can be made."""
+        return rows.make(self.plan, start, stop)
+
+    def explain(self, oracle: Oracle, row: Batch, passing: Batch) -> Explained:
+        """Return why *row* (a batch of one, which fails) fails and *passing* rows don't."""
+        return explain(oracle, row, passing, self.pools)
 
     def again(self, indices: Array) -> Batch:
         """Return rows of the sweep by number."""

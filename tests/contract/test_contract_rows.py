@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from harness.contract.batch import Batch, cells
 from harness.contract.coverage import Coverage
 from harness.contract.hostile import oddities
 from harness.contract.levels import pools
+from harness.contract.pairwise import pairwise
 from harness.contract.probes import cell_of
 from harness.contract.rows import Plan
 from harness.contract.schema import Domain, admits, domains
@@ -129,13 +131,27 @@ def test_training_values_serve_where_no_other_value_fits() -> None:
     assert {"Q1234567", "Q7654321"} == set(made)
 
 
-def test_ten_thousand_rows_cover_every_triple_of_stated_levels(plan: Plan) -> None:
+def test_fifty_thousand_rows_cover_every_triple_of_stated_levels(plan: Plan) -> None:
     counted = Coverage([pool.stated for pool in plan.pools])
 
-    counted.add(rows.make(plan, 0, 10_000).codes)
+    counted.add(rows.make(plan, 0, 50_000).codes)
 
-    assert counted.shares()[3] > 0.99
+    assert counted.shares()[3] > 0.999
     assert counted.shares()[4] < 1.0
+
+
+def test_a_slow_models_first_rows_hold_every_pair_and_are_made_again_alone(plan: Plan) -> None:
+    levels = tuple(pool.stated for pool in plan.pools)
+    slow = replace(plan, first=pairwise(levels))
+    count = len(slow.first)
+    counted = Coverage(levels, sizes=(2,))
+
+    made = rows.make(slow, 0, count)
+    counted.add(made.codes)
+
+    assert {2: 1.0} == counted.shares()
+    last = rows.again(slow, np.array([count - 1]))
+    assert made.batch.row(count - 1) == last.row(0)
 
 
 def test_coverage_counts_what_was_there_and_no_more() -> None:
