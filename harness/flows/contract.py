@@ -39,5 +39,12 @@ def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report
 
         kept = keep.find(keep.read(folder), replay)
         return run.replay(
-            on.claims, opened(), rows, kept, settings=settings, reopen=opened, command=command
+            on.claims,
+            opened(),
+            rows,
+            kept,
+            settings=settings,
+            reopen=opened,
+            elsewhere=load.elsewhere(on.bench, runnable),
+            command=command,
         )

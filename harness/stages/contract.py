@@ -13,7 +13,7 @@ from harness.contract.lines import percent
 from harness.contract.promise import Failure, Outcome, Report, Settings, reproduce
 from harness.core.digest import Digest
 from harness.image.model import Runnable
-from harness.stages.load import Bench, probe
+from harness.stages.load import Bench, elsewhere, probe
 from harness.stages.stage import Problem, StageResult
 
 
@@ -41,6 +41,7 @@ def report(
             rows,
             settings=settings,
             reopen=opened,
+            elsewhere=elsewhere(bench, runnable),
             digest=digest,
             rows_folder=rows_folder,
             kept=keep.read(rows_folder),

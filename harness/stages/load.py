@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract.batch import Answer, Batch, Broken, Refusal
+from harness.contract.batch import Answer, Batch, Broken, Model, Refusal
 from harness.contract.claims import Claims, roles
 from harness.contract.probe import FrameModel
+from harness.contract.trial import Elsewhere
 from harness.core.errors import DataInvalid, JobFailed, ModelUnusable
 from harness.engine.engine import Engine, Job, Mount, Result, Running
 from harness.image.model import Runnable
@@ -90,6 +91,16 @@ def probe(
         yield model
 
 
+def elsewhere(bench: Bench, runnable: Runnable) -> Elsewhere:
+    """Return what gives the model in the image once more, with other environment variables."""
+
+    def opened(environment: Mapping[str, str]) -> AbstractContextManager[Model]:
+        other = replace(bench, env=(*bench.env, *sorted(environment.items())))
+        return probe(other, runnable, label="contract elsewhere")
+
+    return opened
+
+
 _LOAD = (
     "what model.load names runs in the environment's image: it finds its packages, the model's "
     "code and the artifact there, and nothing else"
@@ -112,10 +123,20 @@ class Shipped(FrameModel):
         try:
             return super().answer(batch, method=method)
         except Broken as gone:
-            result = self._running.wait(timeout=1.0)
-            if result is None:
-                raise
-            raise Broken(f"the model's process is gone: {how(result)}") from gone
+            raise self._told(gone) from gone
+
+    def answers(
+        self, batch: Batch, *, methods: tuple[str, ...], watch: bool = True
+    ) -> dict[str, Answer]:
+        """Answer *batch* by several methods; raises as ``answer`` does."""
+        try:
+            return super().answers(batch, methods=methods, watch=watch)
+        except Broken as gone:
+            raise self._told(gone) from gone
+
+    def _told(self, gone: Broken) -> Broken:
+        result = self._running.wait(timeout=1.0)
+        return gone if result is None else Broken(f"the model's process is gone: {how(result)}")
 
 
 def why(running: Running) -> str:
