@@ -24,7 +24,7 @@ class Settings:
     *memory* bytes that the model's process may take (0: three quarters of the machine's).
     """
 
-    rows: int = 100_000
+    rows: int = 300_000
     seconds: float = 45.0
     seed: int = 0
     probe_rows: int = 64

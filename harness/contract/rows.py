@@ -8,7 +8,8 @@ as easy as 1, 2, 3", SC 2011): the key is (seed, column), the counter is the row
 - 25 %: from the training data (a whole real row, or cells of different ones, or the range between),
 - 15 %: log-uniform over twelve decades or so.
 
-In half of the last two kinds one cell is put at a level: one odd value in an ordinary row. For a
+In half of the last two kinds one cell is put at a level: one odd value in an ordinary row. In a
+thirtieth of them a cell holds what another column of its kind holds: two equal values in one row. For a
 slow model the first rows are others: together they hold every pair of stated levels.
 """
 
@@ -24,7 +25,8 @@ from harness.contract.domain import admits, snap
 from harness.contract.levels import Pool
 
 _STATED, _ANY, _TRAINING = 0.50, 0.60, 0.85
-_ROW_STREAM = 2**32
+_ROW_STREAM, _TWIN_STREAM = 2**32, 2**32 + 1
+_TWINS = np.uint64(10)  # most draws are of two columns of different kinds, or of one
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BLOCK = 4096
@@ -110,7 +112,29 @@ def make(plan: Plan, start: int, stop: int) -> Made:
             spread = np.flatnonzero(free & (kind >= _TRAINING))
             drawn = _set_values(drawn, spread, _log_uniform(pool, pick[spread], share[spread]))
         columns.append(drawn)
-    return Made(batch=Batch(columns=tuple(columns)), stated=stated, codes=codes)
+    batch = _twinned(plan, Batch(columns=tuple(columns)), kind, start, stop)
+    return Made(batch=batch, stated=stated, codes=codes)
+
+
+def _twinned(plan: Plan, batch: Batch, kind: Array, start: int, stop: int) -> Batch:
+    """Return *batch*, in some of its rows one cell put equal to another of its kind."""
+    words = _words(plan.seed, _TWIN_STREAM, start, stop)
+    chosen = np.flatnonzero((kind >= _ANY) & (words % _TWINS == 0))
+    width = np.uint64(len(batch.columns))
+    source = ((words[chosen] >> np.uint64(8)) % width).astype(int)
+    target = ((words[chosen] >> np.uint64(32)) % width).astype(int)
+    for one in np.unique(source).tolist():
+        given = batch.columns[one]
+        for other in np.unique(target[source == one]).tolist():
+            held, domain = batch.columns[other], plan.pools[other].domain
+            if one == other or (given.kind, given.dtype) != (held.kind, held.dtype):
+                continue
+            where = chosen[(source == one) & (target == other)]
+            cells = replace(given.take(where), name=held.name)
+            fine = admits(domain, cells)
+            if fine.any():
+                batch = batch.put(_set(held, where[fine], cells.take(np.flatnonzero(fine))))
+    return batch
 
 
 def again(plan: Plan, indices: Array) -> Batch:

@@ -184,3 +184,24 @@ def test_rows_with_training_data_that_contradict_the_schema_are_still_admitted()
 
 def test_the_claims_of_the_zoo_name_every_training_column() -> None:
     assert list(inputs().columns) == list(claims().columns)
+
+
+def test_two_columns_of_a_kind_are_equal_in_some_rows() -> None:
+    schema = {"properties": {"bid": {"type": "number"}, "ask": {"type": "number"}}}
+    training = Batch(
+        columns=(
+            cells("bid", "number", [1.25, 2.5, 3.75]),
+            cells("ask", "number", [10.5, 20.25, 30.0]),
+        )
+    )
+    laid = plan_of(schema, training)
+
+    made = rows.make(laid, 0, 20_000)
+
+    free = np.ones(20_000, bool)
+    free[made.stated] = False
+    equal = (made.batch["bid"].values == made.batch["ask"].values) & free
+    assert equal.sum() > 50
+    where = np.flatnonzero(equal)[:5]
+    again = rows.again(laid, where)
+    assert [made.batch.row(int(i)) for i in where] == [again.row(i) for i in range(5)]
