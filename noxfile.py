@@ -1,4 +1,4 @@
-"""The sessions of this repository: ``nox`` runs lint, types and tests; ``nox -l`` lists all.
+"""This repository's sessions: ``nox`` runs lint, types, tests, documents; ``nox -l`` lists all.
 
 Needs nothing but ``pip install nox``: harness/sessions.py is found beside this file.
 """
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from harness.sessions import register  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "documents"]
 nox.options.reuse_existing_virtualenvs = True
 
 EVERYTHING = "promote,debian,registry,sign"
@@ -47,6 +47,14 @@ def tests(session: nox.Session) -> None:
     """Run the tests; what follows -- goes to pytest."""
     session.install("-e", f".[{EVERYTHING}]", *_group("tests"))
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def documents(session: nox.Session) -> None:
+    """Run the tests of documents with a Hypothesis that hypothesis-jsonschema works with."""
+    session.install("--require-hashes", "-r", "tests/documents/requirements.txt")
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", "tests/documents", *session.posargs)
 
 
 @nox.session(default=False)

@@ -81,7 +81,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(tmp_path: Pa
 
     ours = {
         file.relative_to(ROOT).as_posix()
-        for kind in ("*.py", "*.html", "*.json", "py.typed")
+        for kind in ("*.py", "*.html", "*.json", "*.md", "py.typed")
         for file in (ROOT / "harness").rglob(kind)
         if not any(part.startswith((".", "__pycache__")) for part in file.relative_to(ROOT).parts)
     }

@@ -24,9 +24,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from harness.contract import rows as made
 from harness.contract.check import prepare
+from harness.contract.checks.catalogue import checks_for
 from harness.contract.promise import Settings
 from harness.contract.run import examine, open_trial, report
-from harness.contract.checks.catalogue import checks_for
 from harness.runtime import adapter
 from harness.spec import parse
 

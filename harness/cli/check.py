@@ -1,16 +1,22 @@
-"""``check``: the contract, in process or in the image."""
+"""``check``: the contract of a project, in a process of its own or in the image; of any model."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
-from harness.contract.check import check_file, check_project
+from harness.contract.budget import PROFILES, chosen
+from harness.contract.check import check_project, report_on
+from harness.contract.infer import open_target, predicted
 from harness.contract.promise import DEFAULT, Report, Settings
+from harness.contract.target import KINDS, Target, is_declarable, is_project
+from harness.contract.target import target as named_target
+from harness.contract.written import Written, write_draft
 from harness.core.errors import SpecInvalid
 from harness.spec import parse
 from harness.spec.nearest import did_you_mean
@@ -18,61 +24,128 @@ from harness.spec.project import Model, Project
 
 
 @click.command()
-@click.argument("what", type=click.Path(path_type=Path), default=Path("."), required=False)
-@click.option("--data", type=click.Path(path_type=Path), help="Training rows, for a model file.")
-@click.option("--target", help="The column that is predicted, for a model file.")
-@click.option("--trust", is_flag=True, help="Load a pickle in this process, which runs its code.")
-@click.option("--image", is_flag=True, help="Ask the probe in the image instead of this process.")
+@click.argument("what", default=".", required=False)
+@click.option("--data", type=click.Path(path_type=Path), help="Training rows, for a model alone.")
+@click.option("--target", help="The column that is predicted, for a model alone; or several: a,b.")
+@click.option("--trust", is_flag=True, help="Load a file that may run code of its author's.")
+@click.option("--input", "kind", type=click.Choice(KINDS), default="auto", show_default=True)
+@click.option("--artifact", type=click.Path(path_type=Path), help="What module:function reads.")
+@click.option("--header", multiple=True, metavar="NAME:VALUE", help="Goes with every request.")
+@click.option("--write", is_flag=True, help="Write the assumptions down, as a project's files.")
+@click.option("--image", is_flag=True, help="Ask the probe in the image, not one on this machine.")
+@click.option("--in-process", is_flag=True, help="Load the model in this process, for a debugger.")
 @click.option("--replay", metavar="ID", default="", help="Run one kept row again, alone.")
 @click.option("--challenger", default="", help="A variant of [challengers].")
-@click.option("--rows", type=click.IntRange(min=1), default=DEFAULT.rows, show_default=True)
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="How far to look.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=1.0), default=DEFAULT.seconds, show_default=True
+    "--rows", type=click.IntRange(min=1), help=f"In the sweep; {DEFAULT.rows:,} if unsaid."
 )
+@click.option(
+    "--seconds", type=click.FloatRange(min=1.0), help=f"For all; {DEFAULT.seconds:g} if unsaid."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=DEFAULT.seed, show_default=True)
 @output_option
 @fails_well
 def check(
-    what: Path,
+    what: str,
     data: Path | None,
     target: str | None,
     trust: bool,
+    kind: str,
+    artifact: Path | None,
+    header: tuple[str, ...],
+    write: bool,
     image: bool,
+    in_process: bool,
     replay: str,
     challenger: str,
-    rows: int,
-    seconds: float,
+    profile: str | None,
+    rows: int | None,
+    seconds: float | None,
+    seed: int,
     output: str,
 ) -> None:
-    """Check a model's contract: a folder with harness.toml, or a model file with --data."""
-    settings = Settings(rows=rows, seconds=seconds)
+    """Check a model's contract.
+
+    WHAT is a folder with harness.toml, or with --data and --target a model alone: a file (joblib,
+    pickle, ONNX, xgboost, lightgbm, torch), a folder (of MLflow, or of one such file),
+    module:function, or http://HOST/v2/models/NAME.
+    """
+    settings = replace(chosen(profile=profile, rows=rows, seconds=seconds), seed=seed)
     progress("checking")
-    if not what.is_dir() and what.suffix != ".toml":
-        report = _file(what, data, target, trust, settings)
+    written: Written | None = None
+    if not is_project(what, data=data is not None):
+        named = _named(what, trust, kind, artifact, header)
+        given = _given(what, data, target)
+        report, written = _alone(
+            named, *given, settings=settings, in_process=in_process, write=write
+        )
     elif image:
-        report = _in_image(what, challenger, settings, replay)
+        report = _in_image(Path(what), challenger, settings, replay)
     else:
-        project = parse.project(what)
+        project = parse.project(Path(what))
         report = check_project(
             project,
             model=_variant(project, challenger),
             settings=settings,
             replayed=replay,
-            command=_command(what, challenger),
+            in_process=in_process,
+            command=_command(Path(what), challenger),
         )
     progress_done()
     emit(report.to_json(), report.text, output)
+    if written is not None:
+        click.echo("\n".join(written.lines), err=True)
+    if written is not None and not written.ok:
+        click.echo("error: a file is there already and differs; nothing was overwritten", err=True)
+        click.echo("hint: merge by hand, or move the file away and run this again", err=True)
+        sys.exit(2)
     sys.exit(0 if report.ok else 1)
 
 
-def _file(
-    what: Path, data: Path | None, target: str | None, trust: bool, settings: Settings
-) -> Report:
+def _named(
+    what: str, trust: bool, kind: str, artifact: Path | None, header: tuple[str, ...]
+) -> Target:
+    pairs = [line.partition(":") for line in header]
+    if wrong := [name for name, mark, _ in pairs if not mark or not name.strip()]:
+        raise SpecInvalid(f"--header {wrong[0]}: expected NAME:VALUE")
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    return named_target(what, trust=trust, kind=kind, artifact=artifact, headers=headers)
+
+
+def _given(what: str, data: Path | None, target: str | None) -> tuple[Path, str]:
     if data is None or target is None:
         raise SpecInvalid(
-            f"{what} is a model file, and its contract is inferred from training rows",
+            f"{what} is a model alone, and its contract is inferred from training rows",
             hint=f"harness check {what} --data train.csv --target COLUMN",
         )
-    return check_file(what, data, target=target, trust=trust, settings=settings)
+    return data, target
+
+
+def _alone(
+    named: Target, data: Path, target: str, *, settings: Settings, in_process: bool, write: bool
+) -> tuple[Report, Written | None]:
+    if write and not is_declarable(named):
+        raise SpecInvalid(
+            f"--write: harness.toml can't declare {named.name}, which is no file",
+            hint="give a model's file or folder, or module:function with --artifact FILE",
+        )
+    columns = predicted(data, target)
+    opened = open_target(
+        named, data, predicted=columns, in_process=in_process, memory=settings.memory
+    )
+    report = report_on(opened, settings=settings)
+    if not write:
+        return report, None
+    written = write_draft(
+        opened.draft,
+        named.folder,
+        data=data,
+        targets=columns,
+        model=opened.declared,
+        remarks=opened.training.remarks,
+    )
+    return report, written
 
 
 def _in_image(what: Path, challenger: str, settings: Settings, replay: str) -> Report:

@@ -8,6 +8,8 @@ import click
 
 COMMANDS = {
     "check": "check",
+    "explain": "explain",
+    "init": "init",
     "train": "promote",
     "stage": "promote",
     "promote": "promote",

@@ -10,23 +10,20 @@ Nothing heavy is imported before one of the names below is used.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.contract.budget import settings
     from harness.contract.collected import contract
-    from harness.contract.promise import Settings as settings
+    from harness.contract.given import given_rows
 
-__all__ = ["contract", "settings"]
+__all__ = ["contract", "given_rows", "settings"]
+_PLACES = {"contract": "collected", "given_rows": "given", "settings": "budget"}
 
 
 def __getattr__(name: str) -> Any:
-    """Return ``contract`` or ``settings``, imported at their first use (PEP 562)."""
-    if name == "contract":
-        from harness.contract.collected import contract
-
-        return contract
-    if name == "settings":
-        from harness.contract.promise import Settings
-
-        return Settings
+    """Return one of the names above, imported at its first use (PEP 562)."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"harness.contract.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

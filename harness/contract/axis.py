@@ -30,13 +30,15 @@ class Axis:
     form: str = ""
 
 
-def axis(domain: Domain, kind: str) -> Axis | None:
-    """Return the axis of a column of *kind*; None where values have no order."""
+def axis(domain: Domain, kind: str, dtype: str = "") -> Axis | None:
+    """Return the axis of a column of *kind* and *dtype*; None where values have no order."""
     if domain.values:
         return None
     if kind == "number":
         if domain.kind == "integer":
             return Axis(place=int, value=float)
+        if dtype == "float32":
+            return Axis(place=single_place, value=single_at, floats=True)
         return Axis(place=float_place, value=float_at, floats=True)
     if kind == "integer":
         return Axis(place=int, value=int)
@@ -57,6 +59,18 @@ def float_at(place: int) -> float:
     """Return the float64 at *place*."""
     bits = struct.pack("<q", abs(place))
     return math.copysign(struct.unpack("<d", bits)[0], place)
+
+
+def single_place(value: float) -> int:
+    """Return where *value* stands among the finite float32."""
+    bits: int = struct.unpack("<i", struct.pack("<f", value))[0]
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+
+
+def single_at(place: int) -> float:
+    """Return the float32 at *place*."""
+    found: float = struct.unpack("<f", struct.pack("<i", abs(place)))[0]
+    return math.copysign(found, place)
 
 
 def _day(text: str) -> int:

@@ -1,36 +1,53 @@
 """CAUSE: the fewest cells that make a row fail, and the rule for them.
 
-A row's cells are put into rows that pass (baselines). A set of cells is *sufficient* when every
-baseline fails with it, and *irreducible* when no cell can be left out. Several diverse baselines
+A row's cells are put into rows that pass (baselines). A set of cells is *sufficient* when the
+baselines fail with it, and *irreducible* when no cell can be left out. Several diverse baselines
 are needed: one that happens to hold half of a conjunction would hide that half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from harness.contract.axis import axis
 from harness.contract.batch import Array, Batch, Cells, join, mosaic
-from harness.contract.edge import condition, put_values
+from harness.contract.edge import Place, conditions, put_values, refine
+from harness.contract.fewest import Fewest, fewest, matches, source
 from harness.contract.levels import Pool
 from harness.contract.oracle import Oracle
-from harness.contract.rule import Rule
+from harness.contract.precision import Fresh, Precision, measure
+from harness.contract.promise import OutOfTime
+from harness.contract.relate import Terms, compared, mended, related
+from harness.contract.rule import Condition, Part, Rule
 
 BASELINES = 12
-_FEW_BASELINES = 5
-_MOST_VARIANTS = 6000
+MOST_CALLS = 60
+"""How many calls of the model an explanation may take where a call tells one bit."""
+
+_MOST_KNOWN = 4096
+_RESERVE, _FIRST = 4, 14
+_MENDS = 3
+_MANY = 3
+_MOST_POINTS = 1500
+
+
+_NEARLY_ALWAYS = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explained:
-    """A failing row made as plain as it gets (one row), and the rule that it fails by."""
+    """A failing row made as plain as it gets (one row), the rule that it fails by, and how often
+    rows *inside* and *outside* the rule fail (None: not measured).
+    """
 
     row: Batch
     rule: Rule
+    inside: float | None = None
+    outside: float | None = None
 
 
 def diverse(rows: Batch, count: int) -> Batch:
@@ -47,106 +64,208 @@ def diverse(rows: Batch, count: int) -> Batch:
 
 
 def _codes(column: Cells) -> Array:
-    held = [repr(column.at(i)) for i in range(len(column))]
-    return np.unique(np.array(held, object).astype(str), return_inverse=True)[1].reshape(-1)
+    if column.kind in ("string", "mixed"):
+        held = np.array([repr(value) for value in column.values.tolist()])
+    else:
+        held = column.values
+    codes = np.unique(held, return_inverse=True)[1].reshape(-1)
+    return np.where(column.absent, -1, codes)
 
 
-def explain(oracle: Oracle, row: Batch, passing: Batch, pools: Sequence[Pool]) -> Explained:
-    """Return why *row* (a batch of one, which fails) fails and *passing* rows don't."""
+def explain(
+    oracle: Oracle,
+    row: Batch,
+    passing: Batch,
+    pools: Sequence[Pool],
+    *,
+    fresh: Fresh | None = None,
+    left: Callable[[], int] | None = None,
+    pace: float = 1.0,
+) -> Explained:
+    """Return why *row* (a batch of one, which fails) fails and *passing* rows don't.
+
+    *fresh* makes so many other rows, to measure the rule with. *left* says how many questions may
+    still be asked, which binds oracles that are not in bulk. *pace* is the share of the usual rows
+    that a slow model is asked about.
+    """
     if not passing.rows:
         return Explained(row=row, rule=Rule(conditions=()))
-    few = diverse(passing, BASELINES if oracle.bulk else _FEW_BASELINES)
-    pool = join([row, few])
-    columns, witness = _smallest(oracle, pool)
-    by_name = {p.domain.name: p for p in pools}
-    base = max(witness.values(), default=1)
-    plain = mosaic(pool, _source(pool, [(columns, base)]))
-    conditions = []
-    for column in columns:
+    asked = _Counted(oracle)
+    may = left if left is not None else lambda: MOST_CALLS - asked.count
+    if oracle.bulk:
+        may = lambda: MOST_CALLS  # noqa: E731
+    most = max(16, int(_MOST_POINTS * pace))
+    by_name = {pool.domain.name: pool for pool in pools}
+    known = passing.take(
+        np.linspace(0, passing.rows - 1, min(passing.rows, _MOST_KNOWN)).astype(int)
+    )
+    bases = diverse(known, BASELINES)
+    best: Explained | None = None
+    try:
+        best = _explained(asked, row, bases, known, by_name, may, most)
+        terms = Terms(
+            oracle=asked,
+            row=row,
+            plain=best.row,
+            rule=best.rule,
+            pools=by_name,
+            left=may,
+            most=most,
+        )
+        if best.rule.conditions:
+            best = _measured(
+                terms,
+                best,
+                lambda rule: measure(asked, rule, terms.plain, known, by_name, fresh, may),
+            )
+        best = _refined(asked, best, by_name, may)
+    except OutOfTime:
+        if best is None:
+            raise
+    order = sorted(best.rule.conditions, key=lambda part: row.names.index(part.columns[0]))
+    return replace(best, rule=replace(best.rule, conditions=tuple(order)))
+
+
+def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precision]) -> Explained:
+    """Return *found* with its precision; mended, as far as that makes it better, where a row
+    passes that its rule holds for."""
+
+    def fits(rule: Rule | None) -> bool:
+        return rule is not None and bool(
+            rule.matches(terms.plain).all() and rule.matches(terms.row).all()
+        )
+
+    for relation in (compared, related):
+        rule = relation(terms)
+        if rule is not None and fits(rule):
+            found = replace(found, rule=rule)
+            break
+    seen = measured(found.rule)
+    for _ in range(_MENDS):
+        if seen.against is None or terms.left() < _RESERVE:
+            break
+        rule = mended(replace(terms, rule=found.rule), seen.against)
+        if rule is None or not fits(rule):
+            break
+        wider = len(rule.conditions) > len(found.rule.conditions)
+        if wider and seen.inside is not None and seen.inside >= _NEARLY_ALWAYS:
+            break  # a row that passes by chance is no reason to blame one more cell
+        again = measured(rule)
+        if again.worth < seen.worth:
+            break
+        found, seen = replace(found, rule=rule), again
+    return replace(found, inside=seen.inside, outside=seen.outside)
+
+
+class _Counted:
+    """An oracle that counts what it is asked."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+        self.bulk, self.group = oracle.bulk, oracle.group
+        self.count = 0
+
+    def mask(self, batch: Batch) -> Array:
+        self.count += 1 if self.bulk else batch.rows
+        return self.oracle.mask(batch)
+
+    def any(self, batch: Batch) -> bool:
+        self.count += 1 if self.group else batch.rows
+        return self.oracle.any(batch)
+
+    def first(self, batch: Batch) -> int | None:
+        self.count += 1 if self.bulk else 1 + batch.rows.bit_length()
+        return self.oracle.first(batch)
+
+
+def _explained(
+    oracle: Oracle,
+    row: Batch,
+    bases: Batch,
+    known: Batch,
+    pools: dict[str, Pool],
+    left: Callable[[], int],
+    most: int,
+) -> Explained:
+    pool = join([row, bases])
+    found = fewest(oracle, pool, known, left=left)
+    base = max(found.witness.values(), default=1)
+    plain = mosaic(pool, source(pool, [(found.columns, base)]))
+    parts: list[Part] = []
+    for number, column in enumerate(found.columns):
         name = pool.columns[column].name
-        setting = mosaic(pool, _source(pool, [(columns, witness.get(column, base))]))
-        good = pool.columns[column].take(np.array([witness.get(column, base)]))
-        found, shown = condition(oracle, setting, name, good, by_name[name])
-        conditions.append(found)
+        witness = found.witness.get(column, base)
+        more = len(found.columns) - number - 1
+        place = Place(
+            oracle=oracle,
+            setting=mosaic(pool, source(pool, [(found.columns, witness)])),
+            name=name,
+            pool=pools[name],
+            witness=pool.columns[column].at(witness) if found.witness else None,
+            passes=_passes(pool, found, known, column),
+            left=_some(left, _RESERVE + 6 * more, _FIRST if _line(pool, column, pools) else None),
+            most=most,
+            wide=len(found.columns) < _MANY,
+        )
+        some, shown = conditions(place)
+        parts += some
         if shown is not None:
-            simpler = plain.put(put_values(plain[name], [shown]))
-            if oracle.first(simpler) is not None:
-                plain = simpler
-    rule = Rule(conditions=tuple(conditions))
-    if oracle.first(plain) is None or not rule.matches(plain).all():
+            plain = _plainer(oracle, plain, put_values(plain[name], [shown]), left)
+    rule = Rule(conditions=tuple(parts))
+    if not rule.matches(plain).all() or not oracle.any(plain):
         plain = row
     return Explained(row=plain, rule=rule)
 
 
-def _smallest(oracle: Oracle, pool: Batch) -> tuple[tuple[int, ...], dict[int, int]]:
-    """Return the cells of row 0 that suffice, and for each a baseline that passes without it."""
-    width, bases = len(pool.columns), range(1, pool.rows)
-    if oracle.bulk:
-        alone = _sufficient(oracle, pool, [(c,) for c in range(width)])
-        if alone is not None:
-            return alone, {alone[0]: 1}
-    chosen: set[int] = set()
-    for base in bases:
-        if chosen and oracle.first(mosaic(pool, _source(pool, [(chosen, base)]))) is not None:
-            continue
-        order = [c for c in range(width) if c not in chosen]
-        while True:
-            prefixes = [({*chosen, *order[:n]}, base) for n in range(len(order) + 1)]
-            found = oracle.first(mosaic(pool, _source(pool, prefixes)))
-            if not found:  # 0: enough; None: this baseline passes even with the whole row
-                break
-            chosen.add(order[found - 1])
-            order = order[: found - 1]
-    witness: dict[int, int] = {}
-    for column in sorted(chosen):
-        without = chosen - {column}
-        passes = _passing_base(oracle, pool, without)
-        if passes is None:
-            chosen = without
-        else:
-            witness[column] = passes
-    if oracle.bulk and len(chosen) > 1:
-        for size in range(2, len(chosen)):
-            sets = list(combinations(range(width), size))
-            if len(sets) * len(bases) > _MOST_VARIANTS:
-                break
-            smaller = _sufficient(oracle, pool, sets)
-            if smaller is not None:
-                chosen = set(smaller)
-                break
-        found_bases = {c: _passing_base(oracle, pool, chosen - {c}) for c in sorted(chosen)}
-        witness = {c: base for c, base in found_bases.items() if base is not None}
-    return tuple(sorted(chosen)), witness
+def _plainer(oracle: Oracle, plain: Batch, cell: Cells, left: Callable[[], int]) -> Batch:
+    simpler = plain.put(cell)
+    if left() > _RESERVE and oracle.any(simpler):
+        return simpler
+    return plain
 
 
-def _sufficient(
-    oracle: Oracle, pool: Batch, sets: Sequence[Sequence[int]]
-) -> tuple[int, ...] | None:
-    bases = range(1, pool.rows)
-    variants = [(chosen, base) for chosen in sets for base in bases]
-    fails = oracle.mask(mosaic(pool, _source(pool, variants))).reshape(len(sets), len(bases))
-    found = np.flatnonzero(fails.all(axis=1))
-    return tuple(sets[int(found[0])]) if len(found) else None
+def _line(pool: Batch, column: int, pools: Mapping[str, Pool]) -> bool:
+    """Return whether the values of *column* have an order, so that a search may go on later."""
+    cells = pool.columns[column]
+    return axis(pools[cells.name].domain, cells.kind, cells.dtype) is not None
 
 
-def _passing_base(oracle: Oracle, pool: Batch, chosen: set[int]) -> int | None:
-    bases = range(1, pool.rows)
-    if not chosen:
-        return 1
-    if oracle.bulk:
-        fails = oracle.mask(mosaic(pool, _source(pool, [(chosen, base) for base in bases])))
-        found = np.flatnonzero(~fails)
-        return int(found[0]) + 1 if len(found) else None
-    for base in bases:
-        if oracle.first(mosaic(pool, _source(pool, [(chosen, base)]))) is None:
-            return base
-    return None
+def _some(left: Callable[[], int], reserve: int, first: int | None) -> Callable[[], int]:
+    """Return how many questions one cell may take: what is *left* but a *reserve*, and no more
+    than the *first* few."""
+    began = left()
+    return lambda: min(left() - reserve, MOST_CALLS if first is None else first - began + left())
 
 
-def _source(pool: Batch, variants: Sequence[tuple[Any, int]]) -> Array:
-    """Return, for each variant, which row each cell is from: 0 where chosen, else the baseline."""
-    source = np.empty((len(variants), len(pool.columns)), np.int64)
-    for number, (chosen, base) in enumerate(variants):
-        source[number] = base
-        source[number, list(chosen)] = 0
-    return source
+def _refined(
+    oracle: Oracle, found: Explained, pools: Mapping[str, Pool], left: Callable[[], int]
+) -> Explained:
+    """Return *found* with its inexact thresholds searched for by the questions that are left."""
+    parts: list[Part] = []
+    for part in found.rule.conditions:
+        if isinstance(part, Condition) and part.known is not None:
+            place = Place(
+                oracle=oracle,
+                setting=found.row,
+                name=part.column,
+                pool=pools[part.column],
+                passes=(),
+                left=lambda: left() - 1,
+                most=1,
+            )
+            part = refine(place, part)
+        parts.append(part)
+    return replace(found, rule=Rule(conditions=tuple(parts)))
+
+
+def _passes(pool: Batch, found: Fewest, known: Batch, column: int) -> tuple[Any, ...]:
+    """Return values of *column* with which a row passes that holds all other blamed cells."""
+    others = [c for c in found.columns if c != column]
+    row = pool.take(np.zeros(1, np.int64))
+    fits = np.ones(known.rows, bool)
+    if others:
+        fits = np.asarray(matches(known, row)[:, others].all(axis=1), bool)
+    cells = known.columns[column].take(np.flatnonzero(fits))
+    held = [cells.at(i) for i in range(len(cells))]
+    bad = row.columns[column].at(0)
+    return tuple(value for value in dict.fromkeys(held) if value is not None and value != bad)

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contract import keep
 from harness.contract.batch import Batch
 from harness.contract.claims import Claims, claims_of
+from harness.contract.documents import lines
 from harness.contract.door import Door, in_its_own_process, in_this_process
-from harness.contract.in_process import InProcess, read_rows, training_rows
-from harness.contract.infer import Draft, draft, open_file
+from harness.contract.draft import Draft, draft
+from harness.contract.in_process import read_rows
+from harness.contract.infer import Opened, open_target
 from harness.contract.process import Opening
 from harness.contract.promise import DEFAULT, Report, Settings
 from harness.contract.run import replay, run
+from harness.contract.target import Target
 from harness.core.errors import DataInvalid, ModelUnusable, SpecInvalid
 from harness.spec import running
 from harness.spec.project import Model, Project
 
 ROWS = Path(".harness") / "rows"
 """Where a project keeps rows that failed, relative to its folder."""
+MOST_DOCUMENTS = 20_000
+"""Training documents that are read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """A project ready to be checked. *draft* is there when its contract had to be inferred."""
+    """A project ready to be checked. Training *rows* and *dev* rows come with their target; *draft*
+    is there when the contract had to be inferred."""
 
     project: Project
     claims: Claims
     door: Door
     rows: Batch
+    dev: Batch | None = None
     draft: Draft | None = None
 
     @property
@@ -77,24 +84,46 @@ def prepare(
     SpecInvalid, ModelUnusable, DataMissing, DataInvalid.
     """
     claims, drafted = claims_for(project, model), None
-    rows = training_rows(project)
+    rows = _training_rows(project)
+    dev = dev_rows(project)
     if claims is None and project.data is None:
         raise SpecInvalid(
             f"{project.file} declares neither [contract] nor [data]: nothing is claimed",
             hint="[data] train and target are enough for a first check",
+        )
+    if claims is None and project.model.input == "documents":
+        raise SpecInvalid(
+            f"{project.file} declares no [contract]: the schema of a document is not guessed",
+            hint='[contract] inputs = "inputs.schema.json", a JSON Schema of one document',
         )
     way = opening(project, model, memory=memory)
     outputs = project.contract.outputs if project.contract else None
     door = in_this_process(way, outputs) if in_process else in_its_own_process(way)
     if claims is None:
         assert project.data is not None
-        table = read_rows(project.data.train)
         target = project.data.target
-        if target not in table.names:
+        if target not in rows.names:
             raise DataInvalid(f"{project.data.train.name} has no column {target}")
-        drafted = draft(rows, target=table[target], model=door.model)  # type: ignore[arg-type]
+        features = rows.only([name for name in rows.names if name != target])
+        drafted = draft(features, target=rows[target], model=door.model)
         claims = claims_of(model or project.model, drafted.contract, target=target)
-    return Ready(project=project, claims=claims, door=door, rows=rows, draft=drafted)
+    return Ready(project=project, claims=claims, door=door, rows=rows, dev=dev, draft=drafted)
+
+
+def _training_rows(project: Project) -> Batch:
+    if project.data is None:
+        return Batch(columns=())
+    if project.model.input == "documents":
+        return lines.read(project.data.train, without=project.data.target, most=MOST_DOCUMENTS)
+    return read_rows(project.data.train)
+
+
+def dev_rows(project: Project) -> Batch | None:
+    """Return *project*'s dev rows with their target; None when none are declared, or there."""
+    dev = project.data.dev if project.data else None
+    if project.model.input == "documents" or dev is None or not dev.is_file():
+        return None
+    return read_rows(dev)
 
 
 def check_project(
@@ -125,6 +154,7 @@ def check_project(
                 settings=settings,
                 reopen=door.reopen,
                 elsewhere=door.elsewhere,
+                dev=ready.dev,
                 command=command,
             )
         else:
@@ -135,6 +165,7 @@ def check_project(
                 settings=settings,
                 reopen=door.reopen,
                 elsewhere=door.elsewhere,
+                dev=ready.dev,
                 expected_failures=expected_failures,
                 kept=kept,
                 rows_folder=ready.rows_folder,
@@ -145,25 +176,41 @@ def check_project(
     return _with_assumptions(report, ready.draft)
 
 
-def check_file(
-    model: Path,
+def check_target(
+    target: Target,
     data: Path,
     *,
-    target: str,
-    trust: bool = False,
-    kind: str = "pandas",
+    predicted: Sequence[str],
     settings: Settings = DEFAULT,
+    in_process: bool = False,
 ) -> Report:
-    """Return the report on a model file with a contract drafted from *data*; nothing is written.
+    """Return the report on a model without a project, with a contract drafted from *data*.
 
-    Raises UntrustedPickle, ModelUnusable, DataMissing, DataInvalid.
+    *predicted* are the columns that it predicts. Nothing is written. Raises ModelUnusable,
+    DataMissing, DataInvalid.
     """
-    opened = open_file(model, data, target=target, trust=trust, kind=kind)
+    return report_on(
+        open_target(
+            target, data, predicted=predicted, in_process=in_process, memory=settings.memory
+        ),
+        settings=settings,
+    )
 
-    def reopen() -> InProcess:
-        return open_file(model, data, target=target, trust=trust, kind=kind).model
 
-    report = run(opened.claims, opened.model, opened.rows, settings=settings, reopen=reopen)
+def report_on(opened: Opened, *, settings: Settings = DEFAULT) -> Report:
+    """Return the report on a model that was *opened*; it is closed then."""
+    door = opened.door
+    try:
+        report = run(
+            opened.claims,
+            door.model,
+            opened.rows,
+            settings=settings,
+            reopen=door.reopen,
+            elsewhere=door.elsewhere,
+        )
+    finally:
+        door.close()
     return _with_assumptions(report, opened.draft)
 
 

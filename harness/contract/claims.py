@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.contract.batch import Refusal
+from harness.contract.documents.rows import COLUMN
 from harness.contract.domain import Domain
 from harness.contract.schema import domains
 from harness.core.errors import ModelUnusable, SpecInvalid
-from harness.spec.project import Contract, Model, Outputs
+from harness.spec.project import Contract, Model, Outputs, Relation
 
 KINDS = ("probabilities", "labels", "regression")
 METHODS = ("predict_proba", "predict", "call")
@@ -25,16 +27,22 @@ class Tolerance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claims:
-    """The claims about one model. *domains* are in the order in which it gets its columns;
-    *double* and *single* say what "equal" means for float64 and float32 answers."""
+    """The claims about one model. *domains* are in the order in which it gets its columns
+    (*document* is the schema of what it gets instead, if it takes nested documents);
+    *calibration* and *slices* are how far it may be off on dev rows; *double* and *single* say
+    what "equal" means for float64 and float32 answers."""
 
     name: str
     input: str
     domains: tuple[Domain, ...]
     outputs: Outputs
+    document: Mapping[str, Any] | None = None
     target: str = ""
     monotone: tuple[tuple[str, str], ...] = ()
     invariant: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    calibration: float | None = None
+    slices: tuple[tuple[str, float], ...] = ()
     errors: tuple[str, ...] = ("ValueError", "TypeError", "KeyError")
     double: Tolerance = Tolerance(relative=1e-6, absolute=1e-9)
     single: Tolerance = Tolerance(relative=1e-4, absolute=1e-6)
@@ -73,7 +81,8 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
 
     Raises SpecInvalid with every problem, each with its dotted path.
     """
-    columns = domains(contract.inputs)
+    documents = model.input == "documents"
+    columns = (COLUMN,) if documents else domains(contract.inputs)
     by_name = {domain.name: domain for domain in columns}
     outputs = contract.outputs
     problems = []
@@ -81,13 +90,13 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
         problems.append(f"contract.outputs.kind: expected one of {', '.join(KINDS)}")
     elif outputs.kind != "regression" and len(set(outputs.labels)) < 2:
         problems.append("contract.outputs.labels: at least two different labels are needed")
-    if target is not None and target in by_name:
+    if target is not None and target in (contract.inputs.get("properties") or {}):
         problems.append(f"contract.inputs: holds the target {target}, which no model may see")
     for name, direction in contract.monotone.items():
         domain = by_name.get(name)
         if domain is None:
             problems.append(f"contract.monotone.{name}: no such input column")
-        elif domain.kind not in ("number", "integer") or domain.values:
+        elif domain.kind not in ("number", "integer"):
             problems.append(f"contract.monotone.{name}: only a number can go up or down")
         if direction not in ("up", "down"):
             problems.append(f"contract.monotone.{name}: expected up or down")
@@ -96,6 +105,21 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
     for name in contract.invariant:
         if name not in by_name:
             problems.append(f"contract.invariant: no input column {name}")
+    if outputs.kind == "labels" or len(outputs.targets) > 1:
+        problems += [
+            f"contract.relations.{relation.name}.expect: {relation.expect} needs a probability or "
+            "one regression value"
+            for relation in contract.relations
+            if relation.expect in ("up", "down")
+        ]
+    if contract.calibration is not None and outputs.kind != "probabilities":
+        problems.append("contract.calibration: only probabilities can be calibrated")
+    if target and target in contract.slices:
+        problems.append(f"contract.slices.{target}: the target is no slice")
+    if documents:
+        for key in ("monotone", "invariant", "relations", "calibration", "slices"):
+            if getattr(contract, key):
+                problems.append(f"contract.{key}: speaks of columns, and the inputs are documents")
     if problems:
         raise SpecInvalid("the contract can't be used:\n  " + "\n  ".join(problems))
     return Claims(
@@ -103,9 +127,13 @@ def claims_of(model: Model, contract: Contract, *, target: str | None = None) ->
         input=model.input,
         domains=columns,
         outputs=outputs,
+        document=contract.inputs if documents else None,
         target=target or "",
         monotone=tuple(sorted(contract.monotone.items())),
         invariant=tuple(contract.invariant),
+        relations=contract.relations,
+        calibration=contract.calibration,
+        slices=tuple(sorted(contract.slices.items())),
         errors=tuple(contract.errors),
     )
 

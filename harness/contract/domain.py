@@ -72,9 +72,9 @@ def admits(domain: Domain, column: Cells) -> Mask:
     elif domain.kind in ("date", "datetime") and column.kind == "datetime":
         good = (column.values >= domain.low) & (column.values <= domain.high)
     elif column.kind == "string":
-        texts, back = np.unique(column.values.astype(object), return_inverse=True)
-        each = np.fromiter((_admits_one(domain, text) for text in texts), bool, len(texts))
-        good = each[back.reshape(-1)] if len(texts) else np.zeros(0, bool)
+        texts = column.values.tolist()
+        each = {text: _admits_one(domain, text) for text in dict.fromkeys(texts)}
+        good = np.fromiter((each[text] for text in texts), bool, len(texts))
     else:
         good = np.zeros(len(column), bool)
     return np.where(absent, domain.nullable, good)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.contract.batch import Model
+from harness.contract.batch import Batch, Model
 from harness.contract.in_process import open_artifact
 from harness.contract.process import Opening, Process
 from harness.contract.trial import Elsewhere
@@ -57,3 +57,13 @@ def in_this_process(opening: Opening, outputs: Outputs | None) -> Door:
         close=lambda: None,
         classes=model.classes,
     )
+
+
+def over_http(url: str, headers: Mapping[str, str], sample: Batch) -> Door:
+    """Return the model served at *url*; *sample* are rows to ask it about where its metadata say
+    too little. Raises ModelUnusable."""
+    # Imported here: most checks need no sockets.
+    from harness.contract.http import HttpModel, endpoint
+
+    model = HttpModel(endpoint(url, headers), sample)
+    return Door(model=model, reopen=lambda: model, elsewhere=None, close=model.close)

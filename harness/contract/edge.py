@@ -1,148 +1,201 @@
-"""EDGE: where on one column's axis rows begin to fail, and the condition that this makes."""
+"""EDGE: where on one column's axis rows begin to fail, and the conditions that this makes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from harness.contract.axis import Axis, axis, float_at, float_place, shortest
-from harness.contract.batch import Batch, Cells, cells, moment
+from harness.contract.axis import Axis, shortest
+from harness.contract.batch import moment, moment_text
 from harness.contract.domain import admits
-from harness.contract.levels import UNSEEN, Pool
-from harness.contract.oracle import Oracle
+from harness.contract.naturals import naturals
+from harness.contract.place import Found, Place, put_values
 from harness.contract.rule import Condition
+from harness.contract.search import Bracket, levels_of, search
+from harness.contract.unordered import values
+
+__all__ = ["Place", "conditions", "put_values", "refine", "unasked"]
 
 
-def condition(
-    oracle: Oracle, setting: Batch, name: str, good: Cells, pool: Pool
-) -> tuple[Condition, Any]:
-    """Return the condition on one cell of *setting* (one failing row), and a plainer value that
-    fails, if any. *good* is that cell in a row that passes."""
-    bad = setting[name].at(0)
-    if bad is None:
-        return Condition(column=name, sign="missing"), None
-
-    def build(values: Sequence[Any]) -> Batch:
-        at = np.zeros(len(values), np.int64)
-        return setting.take(at).put(put_values(setting[name], values))
-
-    line = None if setting[name].kind == "mixed" else axis(pool.domain, setting[name].kind)
+def conditions(place: Place) -> Found:
+    """Return the conditions by which one cell fails (two where rows fail between two values)."""
+    if place.bad is None:
+        return (Condition(column=place.name, sign="missing"),), None
+    line = place.line
     if line is not None:
-        return _threshold(oracle, build, name, good.at(0), bad, line, pool)
-    known = list(dict.fromkeys([*pool.domain.values, *_first(pool.seen, 24)]))
-    others = [value for value in _first(pool.levels, 24) if value not in known and value != bad]
-    if not oracle.bulk:
-        known, others = known[:4], others[:3]
-    fails = oracle.mask(build([*known, *others])) if known or others else np.zeros(0, bool)
-    failing = [v for v, f in zip(known, fails.tolist(), strict=False) if f]
-    unseen = fails[len(known) :]
-    if bad not in known and known and len(unseen) and unseen.all() and not failing:
-        shown = UNSEEN[0] if admits(pool.domain, cells(name, "string", UNSEEN[:1]))[0] else None
-        return Condition(column=name, sign="unseen", value=tuple(known)), shown
-    several = sorted({bad, *failing}, key=repr)
-    if 1 < len(several) <= 6 and bad in known:
-        return Condition(column=name, sign="in", value=tuple(several)), None
-    return Condition(column=name, sign="==", value=bad), None
+        return _thresholds(place, line)
+    return values(place)
 
 
-def _threshold(
-    oracle: Oracle,
-    build: Callable[[Sequence[Any]], Batch],
-    name: str,
-    good: Any,
-    bad: Any,
-    line: Axis,
-    pool: Pool,
-) -> tuple[Condition, Any]:
-    if good is None or line.place(good) == line.place(bad):
-        candidates = [v for v in _first(pool.levels, 24) if v is not None and v != bad]
-        passes = [
-            v for v, f in zip(candidates, oracle.mask(build(candidates)), strict=True) if not f
-        ]
-        if not passes:
-            return Condition(column=name, sign="==", value=bad), None
-        good = passes[0]
-    up = line.place(bad) > line.place(good)
-    last, first = search(oracle, build, line, good=good, bad=bad)
-    beyond = _within(line, line.place(first) + (1 if up else -1), pool)
-    if first == bad and (beyond is None or oracle.first(build([beyond])) is None):
-        return Condition(column=name, sign="==", value=bad), None
-    strict_is_shorter = len(repr(last)) <= len(repr(first))
-    sign = (">" if up else "<") + ("" if strict_is_shorter else "=")
-    value = last if strict_is_shorter else first
-    if line.form:
-        value = moment(value)
-    shown = first
-    if line.floats:
-        step = abs(first) * 1e-3
-        ends = sorted((first, first + step if up else first - step))
-        near = (ends[0], min(ends[1], bad)) if up else (max(ends[0], bad), ends[1])
-        shown = shortest(*near) if near[0] <= near[1] else first
-    return Condition(column=name, sign=sign, value=value, form=line.form), shown
+def unasked(place: Place) -> tuple[Condition, ...]:
+    """Return the conditions by the nearest values that pass, without a question."""
+    line = place.line
+    if place.bad is None or line is None:
+        sign = "missing" if place.bad is None else "=="
+        return (Condition(column=place.name, sign=sign, value=place.bad),)
+    bad = line.place(place.bad)
+    hints = _placed(line, [place.witness, *place.passes])
+    lower = max((p for p in hints if p < bad), default=None)
+    upper = min((p for p in hints if p > bad), default=None)
+    below = None if lower is None else (lower, bad)
+    above = None if upper is None else (upper, bad)
+    return _told(place, line, below, above)[0]
 
 
-def _within(line: Axis, place: int, pool: Pool) -> Any:
-    try:
-        value = line.value(place)
-    except (ValueError, OverflowError):
+def _thresholds(place: Place, line: Axis) -> Found:
+    bad = line.place(place.bad)
+    sure = set(_placed(line, [place.witness]))
+    if place.oracle.bulk:
+        sure |= set(_pattern(place, line, bad))
+        hints = sure
+    else:
+        hints = sure | set(_placed(line, place.passes))
+    lower = max((p for p in hints if p < bad), default=None)
+    upper = min((p for p in hints if p > bad), default=None)
+    if not place.oracle.bulk:
+        ask = [p for p in (bad - 1, bad + 1) if _there(place, line, p)]
+        askable = len(ask) == 1 or place.oracle.group or place.left() > 20
+        if ask and askable and not place.oracle.any(place.build([line.value(p) for p in ask])):
+            lower, upper = bad - 1, bad + 1
+            sure |= set(ask)
+        if lower is None and upper is None:
+            return (Condition(column=place.name, sign="==", value=_plain(place.bad)),), None
+    below = _side(place, line, lower, bad, sure)
+    above = _side(place, line, upper, bad, sure)
+    if place.wide and not place.oracle.bulk and (above is None) != (below is None):
+        end = _far_end(place, line, bad, up=above is None)
+        if end is not None and not place.fails(line.value(end)):
+            if above is None:
+                above = search(place, line, end, bad)
+            else:
+                below = search(place, line, end, bad)
+    return _told(place, line, below, above)
+
+
+def _side(place: Place, line: Axis, hint: int | None, bad: int, sure: set[int]) -> Bracket | None:
+    """Return the edge between *bad* and what passes on the side of *hint*; None where nothing
+    does. A hint from another row is only believed after it was asked about."""
+    if hint is None:
         return None
-    held = cells(pool.domain.name, pool.levels.kind if not line.form else "string", [value])
-    return value if admits(pool.domain, held)[0] else None
+    if hint in sure or not place.fails(line.value(hint)):
+        return search(place, line, hint, bad)
+    beyond = [p for p in sure if (p < hint) == (hint < bad) and p != hint]
+    if not beyond:
+        return None
+    return search(place, line, max(beyond) if hint < bad else min(beyond), hint)
 
 
-def put_values(column: Cells, values: Sequence[Any]) -> Cells:
-    """Return *values* (a moment as text) as cells of *column*'s kind, name and dtype."""
-    if column.kind == "datetime":
-        values = [moment(value) for value in values]
-    return cells(column.name, column.kind, values, dtype=column.dtype)
+def _there(place: Place, line: Axis, at: int) -> bool:
+    try:
+        return place.admitted(line.value(at))
+    except (ValueError, OverflowError):
+        return False
 
 
-def _first(column: Cells, count: int) -> list[Any]:
-    found = dict.fromkeys(column.at(i) for i in range(min(len(column), 20 * count)))
-    return [value for value in found if value is not None][:count]
+def _placed(line: Axis, values: Sequence[Any]) -> list[int]:
+    return sorted({line.place(value) for value in values if value is not None})
 
 
-def search(
-    oracle: Oracle, build: Callable[[Sequence[Any]], Batch], line: Axis, *, good: Any, bad: Any
-) -> tuple[Any, Any]:
-    """Return the last value that passes and the first that fails, neighbours on *line*.
-
-    *build* makes rows that differ in this cell alone. Somewhere between *good* and *bad* rows
-    begin to fail; where they do so more than once, one such place is found.
-    """
-    low, high = line.place(good), line.place(bad)
-    step = 1 if high > low else -1
-    ways = 255 if oracle.bulk else 1
-    turn = 0
-    while abs(high - low) > 1:
-        turn += 1
-        if line.floats and not oracle.bulk and turn % 6 == 0:
-            low, high = _try_short(oracle, build, low, high, step)
-            continue
-        span = abs(high - low)
-        count = min(ways, span - 1)
-        places = [low + step * (span * (i + 1) // (count + 1)) for i in range(count)]
-        places = sorted({p for p in places if p not in (low, high)}, reverse=step < 0)
-        found = oracle.first(build([line.value(p) for p in places]))
-        if found is None:
-            low = places[-1]
-        else:
-            high = places[found]
-            low = places[found - 1] if found else low
-    return line.value(low), line.value(high)
+def _pattern(place: Place, line: Axis, bad: int) -> list[int]:
+    """Return the places that pass of many over the whole axis, asked for in one call."""
+    points = set(_placed(line, levels_of(place)[: place.most]))
+    ends = min(points | {bad}), max(points | {bad})
+    tried = naturals(line, *ends, ())
+    best = sorted(tried, key=lambda at: (-tried[at], at))[: max(0, place.most - len(points))]
+    points |= {*best, bad - 1, bad + 1, bad - 2, bad + 2}
+    points = {at for at in points if at != bad}
+    held = {at: line.value(at) for at in sorted(points) if _valued(line, at)}
+    fine = admits(
+        place.pool.domain, put_values(place.setting[place.name], list(held.values()))
+    ).tolist()
+    asked = [at for at, good in zip(held, fine, strict=True) if good]
+    fails = place.oracle.mask(place.build([held[at] for at in asked])).tolist()
+    return [at for at, failed in zip(asked, fails, strict=True) if not failed]
 
 
-def _try_short(
-    oracle: Oracle, build: Callable[[Sequence[Any]], Batch], low: int, high: int, step: int
-) -> tuple[int, int]:
-    """Ask for the shortest decimal between, and for its neighbour: thresholds are often round."""
-    short = float_place(shortest(float_at(low + step), float_at(high - step)))
-    if oracle.first(build([float_at(short)])) is not None:
-        if short - step == low or oracle.first(build([float_at(short - step)])) is None:
-            return short - step, short
-        return low, short - step
-    if short + step == high or oracle.first(build([float_at(short + step)])) is not None:
-        return short, short + step
-    return short + step, high
+def _valued(line: Axis, at: int) -> bool:
+    try:
+        return bool(np.isfinite(line.place(line.value(at))))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _far_end(place: Place, line: Axis, bad: int, *, up: bool) -> int | None:
+    """Return the last level beyond *bad*, where rows might pass again."""
+    places = [p for p in _placed(line, levels_of(place)) if (p > bad if up else p < bad)]
+    if not places:
+        return None
+    return max(places) if up else min(places)
+
+
+def _told(place: Place, line: Axis, below: Bracket | None, above: Bracket | None) -> Found:
+    """Return the conditions for rows that fail beyond *below* and before *above*."""
+    name = place.name
+    edges = [edge for edge in (below, above) if edge is not None]
+    exact = bool(edges) and all(abs(good - bad) == 1 for good, bad in edges)
+    if exact and all(line.value(bad) == place.bad for _, bad in edges):
+        good, bad = edges[0]
+        if len(edges) == 2 or not _there(place, line, 2 * bad - good):  # or a bound of the domain
+            return (Condition(column=name, sign="==", value=_plain(place.bad)),), None
+    found = tuple(_bound(place, line, edge) for edge in edges)
+    if not found:
+        return (Condition(column=name, sign="there"),), None
+    first = line.value((below or above or (0, 0))[1])
+    if not line.floats:
+        return found, first
+    start = below[1] if below is not None else None
+    stop = above[1] if above is not None else None
+    if start is None or stop is None:
+        edge = first
+        step = abs(edge) * 1e-3
+        ends = (edge, edge + step) if start is not None else (edge - step, edge)
+        bad = place.bad
+        ends = (ends[0], min(ends[1], bad)) if start is not None else (max(ends[0], bad), ends[1])
+        near = shortest(*ends) if ends[0] <= ends[1] else edge
+    else:
+        near = shortest(line.value(start), line.value(stop))
+    if not place.admitted(near):
+        near = first
+    return found, near
+
+
+def _plain(value: Any) -> Any:
+    """Return *value*, a negative zero as zero: the two are equal."""
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def _bound(place: Place, line: Axis, edge: Bracket) -> Condition:
+    good, bad = edge
+    last, first = line.value(good), line.value(bad)
+    sign = ">" if bad > good else "<"
+    if abs(bad - good) > 1:
+        value, known = last, first
+        return Condition(
+            column=place.name,
+            sign=sign,
+            value=moment(value) if line.form else value,
+            form=line.form,
+            known=known,
+        )
+    strict = len(repr(last)) <= len(repr(first))
+    value = last if strict else first
+    return Condition(
+        column=place.name,
+        sign=sign + ("" if strict else "="),
+        value=moment(value) if line.form else value,
+        form=line.form,
+    )
+
+
+def refine(place: Place, condition: Condition) -> Condition:
+    """Return *condition*, whose threshold is not exact yet, with what more questions tell."""
+    line = place.line
+    if line is None or condition.known is None:
+        return condition
+    value = condition.value
+    if place.setting[place.name].kind == "string":
+        value = moment_text(value)[: 10 if condition.form == "date" else None]
+    edge = search(place, line, line.place(value), line.place(condition.known))
+    return _bound(place, line, edge)

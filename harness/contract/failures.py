@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.contract import rows
 from harness.contract.batch import Batch, Broken, Refusal
-from harness.contract.cause import Explained, explain
+from harness.contract.cause import Explained
+from harness.contract.company import company, told
 from harness.contract.oracle import Oracle
 from harness.contract.promise import Cause, Failure, OutOfTime, Skip
 from harness.contract.rule import Rule
@@ -16,6 +16,8 @@ from harness.contract.trial import Malformed, Trial
 
 MOST = 3
 """How many causes of one broken promise are looked for."""
+
+_COMPANY = 1000
 
 
 def failures(
@@ -39,15 +41,11 @@ def failures(
         calls, row = trial.calls, suspects.head(1)
         try:
             if not oracle.mask(row)[0]:
-                yield Failure(
-                    row=row.row(0),
-                    observed=at_first or observed(row),
-                    cause=Cause(columns=(), rule="depends on the other rows of its batch"),
-                )
+                yield _in_company(trial, oracle, suspects, at_first or observed(row))
                 return
             if passing is None:
                 passing = passing_rows(trial, oracle, made=made)
-            explained = explain(oracle, row, passing, trial.pools)
+            explained = trial.explain(oracle, row, passing, since=calls)
             seen = observed(explained.row)
         except (OutOfTime, Broken) as ended:
             yield Failure(
@@ -63,8 +61,26 @@ def failures(
 def failure(explained: Explained, observed: str, calls: int) -> Failure:
     """Return an explained row as a failure."""
     rule = explained.rule
-    cause = Cause(columns=rule.columns, rule=rule.text, calls=calls)
+    cause = Cause(
+        columns=rule.columns,
+        rule=rule.text,
+        calls=calls,
+        inside=explained.inside,
+        outside=explained.outside,
+    )
     return Failure(row=explained.row.row(0), observed=observed, cause=cause)
+
+
+def _in_company(trial: Trial, oracle: Oracle, suspects: Batch, observed: str) -> Failure:
+    """Return the first suspect, which passes alone, with the other rows that make it fail."""
+    row, calls = suspects.head(1), trial.calls
+    others = suspects.take(np.arange(1, min(suspects.rows, 1 + _COMPANY)))
+    for candidates in (others, trial.make(0, _COMPANY).batch):
+        found = company(lambda batch: bool(oracle.mask(batch)[-1]), row, candidates)
+        if found is not None:
+            break
+    cause = Cause(columns=(), rule=told(found), calls=trial.calls - calls)
+    return Failure(row=row.row(0), observed=observed, cause=cause)
 
 
 def passing_rows(trial: Trial, oracle: Oracle, *, made: bool = True) -> Batch:
@@ -73,7 +89,7 @@ def passing_rows(trial: Trial, oracle: Oracle, *, made: bool = True) -> Batch:
         probes = trial.probe.rows
     except (Skip, Malformed, Refusal):
         probes = trial.candidates
-    for batch in (probes, *([rows.make(trial.plan, 0, 256).batch] if made else [])):
+    for batch in (probes, *([trial.make(0, 256).batch] if made else [])):
         tried = batch if oracle.bulk else batch.head(12)
         found = np.flatnonzero(~oracle.mask(tried))
         if len(found):

@@ -16,7 +16,8 @@ from typing import Any
 from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written
 from harness.contract.deadline import Overdue, Worker
 from harness.core.errors import DataInvalid, DataMissing, ModelUnusable
-from harness.runtime import adapter, constants
+from harness.runtime import adapter, constants, relation
+from harness.runtime.frame import Column
 from harness.spec.project import Model as Declared
 from harness.spec.project import Outputs, Project
 
@@ -40,7 +41,8 @@ class InProcess:
         self.loaded = model
         self.constants: Mapping[str, Sequence[float]] = constants.mine(model)
         self.classes = adapter.classes(model)
-        self._kind = kind
+        self.about: Mapping[str, Any] = adapter.about(model)
+        self._kind = adapter.input_kind(model) if kind == "auto" else kind
         self._written = Written()
         self._folder = folder
 
@@ -77,6 +79,20 @@ class InProcess:
                 raise outcome
             answers.append(outcome)
         return answers
+
+    def function(
+        self, name: str, batch: Batch, *, shape: tuple[int, ...] | None = None
+    ) -> tuple[Column, ...]:
+        """Return what the project's function *name* makes of rows, or says of two answers of
+        *shape* (``harness.runtime.relation``); raises Refusal when it raises."""
+        columns = batch.to_columns()
+        with _at_home(self._folder):
+            try:
+                if shape is not None:
+                    return (relation.holds(columns, name, shape=shape),)
+                return tuple(relation.changed(columns, name, kind=self._kind))
+            except (Exception, SystemExit) as raised:  # whatever the project's own code raises
+                raise Refusal.from_header(adapter.failure(raised)) from raised
 
     def _build(self, batch: Batch) -> Any:
         try:

@@ -1,165 +1,263 @@
-"""A first draft of a contract, from training data: each guess is said, a person reviews it.
-
-The guesses: a number may lie ten times its training range outside it (but not below zero where no
-training value does); text is open, so that unseen values must be answered; a column that has a
-missing value may have more.
-"""
+"""A model without a project, opened with a contract that is drafted from its training data."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Batch, Cells
+from harness.contract.batch import Answer, Batch, Broken, Cells, Refusal, Unsendable
 from harness.contract.claims import Claims, claims_of
-from harness.contract.domain import Domain, admits
-from harness.contract.in_process import InProcess, open_artifact, read_rows
-from harness.core.errors import DataInvalid, UntrustedPickle
-from harness.runtime import loading
-from harness.spec.project import Contract, Model, Outputs
+from harness.contract.deadline import Overdue, Worker
+from harness.contract.door import Door, in_its_own_process, in_this_process, over_http
+from harness.contract.draft import Draft, draft
+from harness.contract.draft_closed import settled
+from harness.contract.draft_file import Training, read_training
+from harness.contract.in_process import read_rows
+from harness.contract.observed import Observed, observe
+from harness.contract.process import Opening
+from harness.contract.target import Target, is_loader
+from harness.core.errors import DataInvalid, ModelUnusable
+from harness.spec.project import Contract, Model
 
-_MARGIN = 10.0
-_FREE_TEXT = 50
-_ISO = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
-    """A drafted contract. *assumptions* say, a line each, what was taken for granted."""
-
-    contract: Contract
-    assumptions: tuple[str, ...]
+_FIRST_ROWS = 64
+_FIRST_SECONDS = 60.0
+_OTHERS = {"pandas": "numpy", "numpy": "pandas"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A model file with what was drafted for it: all that ``run`` needs."""
+    """A model with what was drafted for it: all that ``run`` needs. *rows* come with their targets;
+    *declared* is the model as a project would declare it, *training* what was read."""
 
     claims: Claims
-    model: InProcess
+    door: Door
     rows: Batch
     draft: Draft
+    declared: Model
+    training: Training
 
 
-def open_file(
-    model: Path, data: Path, *, target: str, trust: bool = False, kind: str = "pandas"
+@dataclass(kw_only=True, slots=True)
+class _Told:
+    """What a model tells of itself, as a draft wants it."""
+
+    methods: tuple[str, ...]
+    classes: list[Any] | None
+    features: tuple[str, ...]
+
+    def answer(self, batch: Batch, *, method: str) -> Answer:
+        raise Broken("nobody is asked while a contract is drafted")
+
+
+def open_target(
+    target: Target,
+    data: Path,
+    *,
+    predicted: Sequence[str],
+    in_process: bool = False,
+    memory: int = 0,
 ) -> Opened:
-    """Return the model in a file, its training rows without *target*, and drafted claims.
+    """Return the model that *target* names, the rows of *data* without the columns *predicted*,
+    and claims drafted from them.
 
-    Raises UntrustedPickle for a pickle without *trust*, ModelUnusable, DataMissing, DataInvalid.
+    What it takes and what it answers is seen by asking it about some of the rows. It gets a process
+    of its own, with at most *memory* bytes (0: any), unless it is wanted *in_process*. Raises
+    ModelUnusable, DataMissing, DataInvalid.
     """
-    model, data = model.resolve(), data.resolve()
-    if model.suffix in loading.PICKLES and not trust:
-        raise UntrustedPickle(
-            f"{model.name} is a pickle: loading it runs whatever its author put into it",
-            hint="--trust, if you know where it is from",
-        )
-    table = read_rows(data)
-    if target not in table.names:
-        raise DataInvalid(
-            f"{data.name} has no column {target}", hint=f"it has {', '.join(table.names)}"
-        )
-    rows = table.only([name for name in table.names if name != target])
-    settings = {"name": model.stem, "load": None, "input": kind}
-    loaded = open_artifact(model, settings, outputs=None, kind=kind, folder=model.parent)
-    drafted = draft(rows, target=table[target], model=loaded)
-    declared = Model(name=model.stem, input=kind, artifact=model)
-    claims = claims_of(declared, drafted.contract, target=target)
-    return Opened(claims=claims, model=loaded, rows=rows, draft=drafted)
+    training = read_training(data, predicted)
+    door, kind, first = _opened(target, training.rows, in_process=in_process, memory=memory)
+    try:
+        return _drafted(target, training, door, kind, first)
+    except BaseException:
+        door.close()
+        raise
 
 
-def draft(rows: Batch, *, target: Cells, model: InProcess) -> Draft:
-    """Return a contract for *model*, which predicts *target* from columns like *rows*."""
-    properties, told = {}, []
-    for column in rows.columns:
-        properties[column.name], words = _column(column)
-        told.append(f"{column.name}: {words}")
-    outputs, words = _outputs(target, model)
-    told.append(f"{target.name} (predicted): {words}")
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-    }
-    return Draft(contract=Contract(inputs=schema, outputs=outputs), assumptions=tuple(told))
+def predicted(data: Path, target: str) -> tuple[str, ...]:
+    """Return the columns of *data* that *target* names: one of that very name, or several with
+    commas between them."""
+    if "," not in target or not data.is_file() or target in read_rows(data, most=1).names:
+        return (target,)
+    return tuple(name.strip() for name in target.split(",") if name.strip())
 
 
-def _column(column: Cells) -> tuple[dict[str, Any], str]:
-    there = column.values[~column.absent]
-    described: dict[str, Any]
-    if column.kind in ("number", "integer"):
-        whole = column.kind == "integer" or _looks_whole(column)
-        low, high = _range(there, whole=whole)
-        described = {"type": "integer" if whole else "number", "minimum": low, "maximum": high}
-        words = f"{described['type']} from {low!r} to {high!r}"
-    elif column.kind == "boolean":
-        described, words = {"type": "boolean"}, "true or false"
-    elif column.kind == "datetime":
-        form = "date" if column.dtype == "date" else "date-time"
-        described, words = {"type": "string", "format": form}, form
-    elif column.kind == "string":
-        described, words = _text(column, there)
-    else:
-        raise DataInvalid(
-            f"column {column.name} holds values of several types",
-            hint="give it one type, or leave it out of the data",
-        )
-    if column.absent.any():
-        described["type"] = [described["type"], "null"]
-        words += ", may be missing"
-    return described, words
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _First:
+    """The first answers by method, from *rows*; *refusal* says why there are none."""
+
+    rows: Batch
+    answers: Mapping[str, Answer]
+    refusal: str = ""
 
 
-def _looks_whole(column: Cells) -> bool:
-    """Whether floats are whole numbers that became floats because some are missing."""
-    there = column.values[~column.absent]
-    return bool(column.absent.any() and len(there) and (there == np.floor(there)).all())
-
-
-def _range(values: Any, *, whole: bool) -> tuple[float | int, float | int]:
-    finite = values[np.isfinite(values)] if len(values) else np.zeros(1)
-    low, high = float(finite.min()), float(finite.max())
-    span = max(high - low, abs(high), 1.0) * _MARGIN
-    floor = 0.0 if low >= 0 else low - span
-    return (int(floor), int(high + span)) if whole else (floor, high + span)
-
-
-def _text(column: Cells, there: Any) -> tuple[dict[str, Any], str]:
-    for form in ("date", "date-time"):
-        domain = Domain(name=column.name, kind="date" if form == "date" else "datetime")
-        if len(there) and _ISO.match(there[0]) and admits(domain, column)[~column.absent].all():
-            return {"type": "string", "format": form}, f"{form} as text"
-    distinct = len(set(there.tolist()))
-    if distinct > _FREE_TEXT and distinct > len(there) / 2:
-        return {"type": "string"}, "free text"
-    return (
-        {"type": "string", "x-harness-open": True},
-        f"one of {distinct} known values, or an unseen one",
+def _drafted(target: Target, training: Training, door: Door, kind: str, first: _First) -> Opened:
+    rows, told = first.rows, _about(door)
+    classes = door.classes
+    model = _Told(methods=tuple(door.model.methods), classes=classes, features=rows.names)
+    drafted = draft(training.rows, target=list(training.targets), model=model)
+    seen = observe(
+        first.answers, training.targets, kind=str(told.get("kind") or ""), classes=classes
+    )
+    drafted = _with(drafted, training.targets, seen, told, first.refusal)
+    if first.answers:
+        drafted = settled(drafted, rows, lambda batch: _answers(door, batch))
+    outcomes = training.targets
+    if strange := _codes(outcomes[0], drafted.contract.outputs.labels):
+        drafted = replace(drafted, assumptions=(*drafted.assumptions, strange))
+        outcomes = ()
+    declared = Model(
+        name=target.name,
+        input=kind,
+        artifact=target.artifact,
+        load=target.settings.get("load"),
+    )
+    predicted = training.targets[0].name
+    claims = claims_of(declared, drafted.contract, target=predicted)
+    return Opened(
+        claims=claims,
+        door=door,
+        rows=Batch(columns=(*training.rows.columns, *outcomes)),
+        draft=drafted,
+        declared=declared,
+        training=training,
     )
 
 
-def _outputs(target: Cells, model: InProcess) -> tuple[Outputs, str]:
-    labels = _labels(target, model)
-    if labels is None:
-        return Outputs(kind="regression"), "a number"
-    kind = "probabilities" if "predict_proba" in model.methods else "labels"
-    shown = ", ".join(map(str, labels[:8])) + (", …" if len(labels) > 8 else "")
-    return Outputs(kind=kind, labels=tuple(labels)), f"{kind} of {shown}"
+def _answers(door: Door, rows: Batch) -> bool:
+    try:
+        return bool(_ask(door, rows).answers)
+    except ModelUnusable:
+        return False
 
 
-def _labels(target: Cells, model: InProcess) -> Sequence[Any] | None:
-    """Return the classes in the model's own order, else those of the target; None for numbers."""
-    if model.classes is not None:
-        return list(model.classes)
-    if target.kind == "number" and "predict_proba" not in model.methods:
-        return None
-    there = target.values[~target.absent].tolist()
-    if target.kind == "integer" and "predict_proba" not in model.methods:
-        return None
-    return sorted(set(there), key=lambda value: (str(type(value)), value))
+def _codes(target: Cells, labels: Sequence[Any]) -> str:
+    """Return what to say where the model's labels are codes for the target's values: nobody knows
+    which is which. Nothing where any value is a label."""
+    held = set(target.values[~target.absent].tolist())
+    if not labels or held & set(labels) or len(held) != len(labels):
+        return ""
+    return (
+        f"{target.name}: holds other values than the model's labels; as many, so they are taken "
+        "for codes, and outcomes are not compared"
+    )
+
+
+def _with(
+    drafted: Draft,
+    targets: Sequence[Cells],
+    seen: Observed | None,
+    told: Mapping[str, Any],
+    refusal: str,
+) -> Draft:
+    contract: Contract = drafted.contract
+    lines = list(drafted.assumptions)
+    if seen is not None:
+        mark = f"{', '.join(column.name for column in targets)} (predicted): "
+        lines = [line for line in lines if not line.startswith(mark)] + [mark + seen.words]
+        contract = replace(contract, outputs=seen.outputs)
+    if refusal:
+        lines.append(f"rows: the model refuses those of the training data ({refusal})")
+    if refusals := [name for name in told.get("refusals") or () if name not in contract.errors]:
+        contract = replace(contract, errors=(*contract.errors, *refusals))
+        lines.append(f"errors: {', '.join(refusals)} refuses a row too")
+    return replace(drafted, contract=contract, assumptions=tuple(lines))
+
+
+def _opened(
+    target: Target, rows: Batch, *, in_process: bool, memory: int
+) -> tuple[Door, str, _First]:
+    """Return a way to the model, what it takes, and its first answers.
+
+    A model that refuses rows as it seems to take them is asked for them as an array, or a frame.
+    """
+    if target.url:
+        door = over_http(target.url, target.headers, rows.head(8))
+        return door, str(_about(door)["input"]), _ask(door, _columns(door, rows))
+    wanted = str(target.settings["input"])
+    door = _open(target, wanted, in_process=in_process, memory=memory)
+    kind = wanted if wanted != "auto" else str(_about(door).get("input") or "pandas")
+    first = _ask(door, _columns(door, rows))
+    if first.answers or wanted != "auto":
+        return door, kind, _refuse_loader(target, door, first)
+    other = _open(target, _OTHERS[kind], in_process=in_process, memory=memory)
+    second = _ask(other, _columns(other, rows))
+    if second.answers:
+        door.close()
+        return other, _OTHERS[kind], _refuse_loader(target, other, second)
+    other.close()
+    return door, kind, _refuse_loader(target, door, first)
+
+
+def _refuse_loader(target: Target, door: Door, first: _First) -> _First:
+    if not is_loader(target) or any(a.container != "unknown" for a in first.answers.values()):
+        return first
+    door.close()
+    address = target.settings["object"]
+    raise ModelUnusable(
+        f"{address} does not answer rows: {first.refusal or 'what it returns is no answer'}",
+        hint=f"if it loads a model from a file: harness check {address} --artifact FILE …",
+    )
+
+
+def _open(target: Target, kind: str, *, in_process: bool, memory: int) -> Door:
+    opening = Opening(
+        settings={**target.settings, "input": kind},
+        artifact=target.artifact,
+        folder=target.folder,
+        memory=memory,
+    )
+    return in_this_process(opening, None) if in_process else in_its_own_process(opening)
+
+
+def _about(door: Door) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(door.model, "about", None) or {}
+    return found
+
+
+def _columns(door: Door, rows: Batch) -> Batch:
+    """Return *rows* with the columns that the model says it takes, in its order.
+
+    One that takes a number of columns and no names gets all of them, or those that hold numbers.
+    Raises DataInvalid when neither is that many.
+    """
+    told = _about(door)
+    features = told.get("features")
+    if features and set(features) <= set(rows.names):
+        return rows.only(features)
+    width = int(told.get("width") or 0)
+    if features or not width or width == len(rows.names):
+        return rows
+    numbers = [c.name for c in rows.columns if c.kind in ("number", "integer", "boolean")]
+    if len(numbers) != width:
+        raise DataInvalid(
+            f"the model takes {width} columns; the training data have {len(rows.names)} "
+            f"({len(numbers)} of them numbers) beside the target",
+            hint="leave the columns out that are no inputs",
+        )
+    return rows.only(numbers)
+
+
+def _ask(door: Door, rows: Batch) -> _First:
+    """Return the answers to some of *rows*, spread evenly."""
+    count = min(_FIRST_ROWS, rows.rows)
+    some = rows.take(np.linspace(0, rows.rows - 1, count).astype(int))
+    model = door.model
+    worker = getattr(model, "worker", None) or Worker()
+    found: dict[str, Answer] = {}
+    try:
+        for method in model.methods:
+            job = partial(model.answer, some, method=method)
+            found[method] = worker.run(job, seconds=_FIRST_SECONDS)
+    except (Refusal, Unsendable) as refused:
+        return _First(rows=rows, answers={}, refusal=str(refused))
+    except (Broken, Overdue) as broken:
+        raise ModelUnusable(
+            f"the model does not survive {count} rows of its training data: {broken}",
+            hint="are these the rows that it was trained on?",
+        ) from broken
+    return _First(rows=rows, answers=found)

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.contract.promise import Failure, Outcome, Report, reproduce
+from harness.contract.examples import example_parts
+from harness.contract.promise import Cause, Failure, Outcome, Report
 
 _WIDTH = 100
 _LABEL = 13
@@ -54,13 +55,24 @@ def percent(share: float) -> str:
     return f"{min(float(shown), 99.99):g} %"
 
 
-def failed(check: Outcome, command: str = "harness check") -> list[str]:
-    """Return the lines of one failed check."""
-    found = _entry("  promise", f"{check.promise}   ({check.id}, {check.grade})")
+def failed(
+    check: Outcome,
+    command: str = "harness check",
+    *,
+    option: str = "--replay",
+    notes: Sequence[str] = (),
+) -> list[str]:
+    """Return the lines of one failed check, and of the *notes* made while it ran.
+
+    *command* with *option* and an id runs one failure again.
+    """
+    found = _entry("  promise", f"{check.promise} ({check.id}, {check.grade})")
     if check.reason:
         found += _entry("  reason", check.reason)
     for failure in check.failures:
-        found += _failure(failure, command)
+        found += _failure(failure, f"{command} {option}")
+    for note in notes:
+        found += _entry("  note", note)
     return found
 
 
@@ -71,21 +83,44 @@ def _failure(failure: Failure, command: str) -> Iterator[str]:
     yield from _entry("  observed", failure.observed)
     count = len(failure.cause.columns)
     effort = f"{count} cell{'s' if count != 1 else ''}, {failure.cause.calls} calls"
-    told = f"{failure.cause.rule}   ({effort})" if count else failure.cause.rule
+    effort += _precision(failure.cause)
+    told = f"{failure.cause.rule} ({effort})" if count else failure.cause.rule
     yield from _entry("  cause", told)
     if failure.row:
-        yield from _entry("  whole row", _row(failure.row))
+        yield from _example(failure.row)
     if failure.replay:
-        yield from _entry("  replay", reproduce(failure, command))
+        yield from _entry("  replay", f"{command} {failure.replay}")
+
+
+def _precision(cause: Cause) -> str:
+    """Return how often fresh rows fail where the rule holds and where it doesn't."""
+    if cause.inside is None:
+        return ""
+    told = f"; fails {percent(cause.inside)} inside"
+    return told if cause.outside is None else f"{told}, {percent(cause.outside)} outside"
 
 
 def _row(cells: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value!r}" for name, value in cells.items())
 
 
+def _example(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the whole row as Hypothesis' decorator: Python that can be copied, broken at cells."""
+    start, cells, end = example_parts(row)
+    line = f"{'  example':<{_LABEL}}{start}"
+    room = " " * (_LABEL + 4)
+    for number, cell in enumerate(cells):
+        piece = cell + (", " if number < len(cells) - 1 else end)
+        if len(line) + len(piece.rstrip()) > _WIDTH and line.strip() and number:
+            yield line.rstrip()
+            line = room
+        line += piece
+    yield line.rstrip()
+
+
 def _entry(label: str, text: str) -> list[str]:
     return textwrap.wrap(
-        " ".join(text.split()),
+        " ".join(line.strip() for line in text.splitlines()),  # spaces in a value are its own
         _WIDTH,
         initial_indent=f"{label:<{_LABEL}}",
         subsequent_indent=" " * _LABEL,

@@ -1,66 +1,63 @@
-"""LOCATE: from a batch that gets no answer to one row of it, its cause, and the rows to leave out."""
+"""LOCATE: from a batch that gets no answer to one row of it, its cause, and what to leave out.
+
+A batch that is refused says one bit. First each odd value of the batch is tried in an ordinary
+row, all of them in one call: most failures are due to one cell, and then the row is found among
+some hundred that differ from a good one in a single cell. Else the batch is halved.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.contract.batch import Batch, Broken, Refusal
-from harness.contract.cause import explain
+from harness.contract.batch import Batch, Broken, join
+from harness.contract.company import company, told
 from harness.contract.failures import failure, left, passing_rows
-from harness.contract.oracle import Single
+from harness.contract.losses import lost
+from harness.contract.oracle import Group
 from harness.contract.promise import Cause, Failure, OutOfTime
-from harness.contract.rule import Rule
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
+from harness.contract.trouble import Located, Seen, Trouble, odd_rows, trouble
+
+__all__ = ["Located", "Trouble", "locate", "real_troubles"]
+
+_PADDING = 2
+_MOST_PASSED = 4096
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
-    """Rows that got no answer in the claimed form: *kind* refused, shape or dtype."""
+def locate(trial: Trial, batch: Batch, *, gone: str = "", passed: Batch | None = None) -> Located:
+    """Return what is wrong with *batch*, which was not answered.
 
-    kind: str
-    failure: Failure
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Located:
-    """What is wrong with a batch. Rows that match *rule* may be left out and the rest asked again;
-    None where nothing is known to help. *stop* says why one can't go on, *hung* that the model
-    is gone or the time is up."""
-
-    trouble: Trouble | None
-    rule: Rule | None = None
-    stop: str = ""
-    hung: bool = False
-
-
-def locate(trial: Trial, batch: Batch, *, gone: str = "") -> Located:
-    """Return what is wrong with *batch*, which was not answered; *gone* says how the model died or
-    hangs with it, if it does."""
+    *gone* says how the model died or hangs with it, if it does; *passed* are rows that were
+    answered before, which tell what is not to blame.
+    """
     if gone:
-        return Located(trouble=None, stop=gone, hung=True)
-    part, seen = batch, _trouble(trial, batch)
+        return lost(trial, batch, gone)
+    calls = (trial.sound, trial.calls)[1]  # what real rows cost isn't spent on this cause
+    seen = trouble(trial, batch)
     if seen is None:
         return Located(trouble=None, stop="stopped: the same batch was refused, then answered")
-    while part.rows > 1:
-        half = part.rows // 2
-        first = part.head(half)
-        trouble = _trouble(trial, first, [seen[0][2]])
-        if trouble is None:
-            part = part.take(np.arange(half, part.rows))
-        else:
-            part, seen = first, trouble
-    alone = _trouble(trial, part)
-    if alone is None:
-        rule = f"depends on the other rows: a batch of {batch.rows}, no row of it alone"
-        lost = Failure(row=part.row(0), observed=seen[1], cause=Cause(columns=(), rule=rule))
-        return Located(
-            trouble=Trouble(kind=seen[0][0], failure=lost),
-            stop="stopped: a whole batch fails and no row of it alone",
-        )
-    return _explain(trial, part, alone)
+    role = seen[0][2]
+    good = _good(trial, role, passed)
+
+    def fails(rows: Batch) -> bool:
+        padded = join([good.head(_PADDING), rows]) if good.rows else rows
+        return trouble(trial, padded, [role]) is not None
+
+    passing = [good]
+    row = None
+    if good.rows and trial.pools:
+        odd = odd_rows(good, batch)
+        if fails(odd):
+            row = _narrowed(fails, odd, passing, first=odd.rows // 2)
+    if row is None:
+        first = max(1, int(np.sqrt(batch.rows)))
+        row = _narrowed(fails, batch, passing, first=first)
+    if not fails(row):
+        return _together(trial, batch, row, seen, role, calls)
+    known = _thinned(join(passing))
+    return _explain(trial, row, seen, known, calls=calls)
 
 
 def real_troubles(trial: Trial) -> Iterator[Located]:
@@ -70,48 +67,111 @@ def real_troubles(trial: Trial) -> Iterator[Located]:
     for waiting in (bad, kept):
         while waiting is not None and waiting.rows:
             one = waiting.head(1)
-            trouble = _trouble(trial, one)
-            if trouble is None:
+            seen = trouble(trial, one)
+            if seen is None:
                 waiting = waiting.take(np.arange(1, waiting.rows))
                 continue
-            found = _explain(trial, one, trouble)
+            good = _good(trial, seen[0][2], None)
+            found = _explain(trial, one, seen, good, calls=trial.calls)
             yield found
             if found.rule is None:
                 return
             waiting = left(waiting, found.rule)
 
 
-def _explain(trial: Trial, row: Batch, trouble: Seen) -> Located:
-    key, message = trouble
-    calls = trial.calls
-    oracle = Single(lambda one: (_trouble(trial, one, [key[2]]) or (None,))[0] == key)
+def _good(trial: Trial, role: str, passed: Batch | None) -> Batch:
+    """Return rows that are answered: real ones, or what was *passed*, or made ones."""
+    answered = trial.sound[0]
+    if answered is None:
+        if passed is not None and passed.rows:
+            return _thinned(passed)
+        oracle = Group(lambda rows: trouble(trial, rows, [role]) is not None)
+        return passing_rows(trial, oracle)
+    if passed is None or not passed.rows:
+        return answered
+    return join([answered, _thinned(passed)])
+
+
+def _thinned(rows: Batch) -> Batch:
+    if rows.rows <= _MOST_PASSED:
+        return rows
+    first = np.arange(_MOST_PASSED // 2)
+    rest = np.linspace(_MOST_PASSED // 2, rows.rows - 1, _MOST_PASSED // 2).astype(int)
+    return rows.take(np.concatenate([first, rest]))
+
+
+def _narrowed(
+    fails: Callable[[Batch], bool], rows: Batch, passing: list[Batch], *, first: int
+) -> Batch:
+    """Return the one of *rows* (which fail) that is left after halving; parts that pass are added
+    to *passing*."""
+    part, size = rows, first
+    while part.rows > 1:
+        head = part.head(min(size, part.rows - 1))
+        if fails(head):
+            part = head
+        else:
+            passing.append(head)
+            part = part.take(np.arange(head.rows, part.rows))
+        size = part.rows // 2
+    return part
+
+
+def _together(trial: Trial, batch: Batch, row: Batch, seen: Seen, role: str, calls: int) -> Located:
+    """Return that *batch* fails and no row of it alone, with the fewest rows that do."""
+    found = company(lambda rows: trouble(trial, rows, [role]) is not None, None, batch)
+    size = 0 if found is None or found.rows else _size_limit(trial, batch, role)
+    if size:
+        rule = f"a batch of {size} rows or more, whatever they are"
+    elif found is not None and found.rows:
+        row = found.take(np.array([found.rows - 1]))
+        rule = told(found.head(found.rows - 1))
+    else:
+        rule = f"depends on the other rows: a batch of {batch.rows}, no row of it alone"
+    cause = Cause(columns=(), rule=rule, calls=trial.calls - calls)
+    together = Failure(row=row.row(0), observed=seen[1], cause=cause)
+    return Located(
+        trouble=Trouble(kind=seen[0][0], failure=together),
+        stop="stopped: a whole batch fails and no row of it alone",
+    )
+
+
+def _size_limit(trial: Trial, batch: Batch, role: str) -> int:
+    """Return how many copies of one good row are too many; 0 when as many as *batch* are fine."""
+    good = _good(trial, role, None)
+    if not good.rows:
+        return 0
+
+    def fails(count: int) -> bool:
+        return trouble(trial, good.take(np.zeros(count, np.int64)), [role]) is not None
+
+    low, high = 1, batch.rows
+    if not fails(high):
+        return 0
+    while high - low > 1:
+        half = (low + high) // 2
+        low, high = (low, half) if fails(half) else (half, high)
+    return high
+
+
+def _explain(trial: Trial, row: Batch, seen: Seen, good: Batch, *, calls: int) -> Located:
+    key, message = seen
+    role = key[2]
+    pad = good.head(_PADDING)
+
+    def padded(rows: Batch) -> Seen | None:
+        return trouble(trial, join([pad, rows]) if pad.rows else rows, [role])
+
     try:
-        answered = trial.sound[0]
-        passing = passing_rows(trial, oracle) if answered is None else answered
-        explained = explain(oracle, row, passing, trial.pools)
-        again = _trouble(trial, explained.row)
+        oracle = Group(lambda rows: padded(rows) is not None)
+        explained = trial.explain(oracle, row, good, since=calls)
+        again = padded(explained.row)
     except (OutOfTime, Broken) as ended:
         cause = Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls)
-        lost = Failure(row=row.row(0), observed=message, cause=cause)
-        return Located(trouble=Trouble(kind=key[0], failure=lost), stop=str(ended), hung=True)
-    seen = again[1] if again is not None else message
-    told = Trouble(kind=key[0], failure=failure(explained, seen, trial.calls - calls))
+        stopped = Failure(row=row.row(0), observed=message, cause=cause)
+        return Located(trouble=Trouble(kind=key[0], failure=stopped), stop=str(ended), hung=True)
+    kind, words = (key[0], message) if again is None else (again[0][0], again[1])
+    found = Trouble(kind=kind, failure=failure(explained, words, trial.calls - calls))
     if not explained.rule.conditions or not explained.rule.matches(row).all():
-        return Located(trouble=told, stop="stopped: no rule tells which rows the model answers")
-    return Located(trouble=told, rule=explained.rule)
-
-
-Seen = tuple[tuple[str, str, str], str]
-"""The kind of a trouble, more of its kind, the role it is in; then its words."""
-
-
-def _trouble(trial: Trial, batch: Batch, roles: Sequence[str] | None = None) -> Seen | None:
-    """Return what kind of trouble the model has with *batch*, and its words; None without any."""
-    for role in roles or trial.roles:
-        try:
-            trial.read(batch.rows, {role: trial.answer(batch, role)})
-        except Refusal as refusal:
-            return ("refused", refusal.type, role), f"raised {refusal}"
-        except Malformed as malformed:
-            return (malformed.kind, "", role), str(malformed)
-    return None
+        return Located(trouble=found, stop="stopped: no rule tells which rows the model answers")
+    return Located(trouble=found, rule=explained.rule)

@@ -1,4 +1,4 @@
-"""Which rows fail: asked for many at once, or for one at a time."""
+"""Which rows fail: asked for many at once, for any of many, or for one at a time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ import numpy as np
 
 from harness.contract.batch import Batch, Mask, Refusal
 
+_PROBES = 5
+
 
 class Oracle(Protocol):
-    """Says which rows fail. *bulk* ones answer for many rows in one call of the model."""
+    """Says which rows fail.
+
+    A *bulk* one judges each of many rows in one call of the model; a *group* one says in one call
+    whether any of many rows fails; one that is neither must be asked row by row.
+    """
 
     bulk: bool
+    group: bool
 
     def mask(self, batch: Batch) -> Mask:
         """Return which rows fail."""
+        ...
+
+    def any(self, batch: Batch) -> bool:
+        """Return whether any row fails."""
         ...
 
     def first(self, batch: Batch) -> int | None:
@@ -25,9 +36,12 @@ class Oracle(Protocol):
 
 
 class Bulk:
-    """An oracle that judges many rows in one call. Rows that the model refuses do not count."""
+    """An oracle that judges many rows in one call. Rows that the model refuses do not count.
 
-    bulk = True
+    Where it refuses a few rows that are spread over a part, it is taken to refuse the whole part.
+    """
+
+    bulk, group = True, True
 
     def __init__(self, fails: Callable[[Batch], Mask]) -> None:
         """Take what says which rows of a batch fail."""
@@ -40,11 +54,24 @@ class Bulk:
         try:
             return self._fails(batch)
         except Refusal:
-            if batch.rows == 1:
-                return np.zeros(1, bool)
+            if batch.rows == 1 or (batch.rows > 2 * _PROBES and self._refuses(batch)):
+                return np.zeros(batch.rows, bool)
             half = batch.rows // 2
             parts = np.arange(half), np.arange(half, batch.rows)
             return np.concatenate([self.mask(batch.take(part)) for part in parts])
+
+    def _refuses(self, batch: Batch) -> bool:
+        for at in np.linspace(0, batch.rows - 1, _PROBES).astype(int):
+            try:
+                self._fails(batch.take(np.array([at])))
+            except Refusal:
+                continue
+            return False
+        return True
+
+    def any(self, batch: Batch) -> bool:
+        """Return whether any row fails."""
+        return bool(self.mask(batch).any())
 
     def first(self, batch: Batch) -> int | None:
         """Return the first row that fails."""
@@ -52,19 +79,14 @@ class Bulk:
         return int(found[0]) if len(found) else None
 
 
-class Single:
-    """An oracle that must be asked one row at a time, as when a failing row spoils its batch."""
+class _Bit:
+    """An oracle that answers a question with one bit."""
 
-    bulk = False
+    bulk, group = False, False
 
     def __init__(self, fails: Callable[[Batch], bool]) -> None:
-        """Take what says whether a batch of one row fails."""
+        """Take what says whether a batch fails."""
         self._fails = fails
-
-    def mask(self, batch: Batch) -> Mask:
-        """Return which rows fail; one question a row."""
-        rows = (batch.take(np.array([i])) for i in range(batch.rows))
-        return np.fromiter((self._fails(row) for row in rows), bool, batch.rows)
 
     def first(self, batch: Batch) -> int | None:
         """Return the first row that fails by bisection: rows after it are taken to fail too."""
@@ -78,3 +100,45 @@ class Single:
             else:
                 low = middle + 1
         return high
+
+
+class Group(_Bit):
+    """An oracle for rows that spoil their batch, as one that the model refuses: a batch fails
+    when any of its rows does."""
+
+    group = True
+
+    def any(self, batch: Batch) -> bool:
+        """Return whether any row fails."""
+        return batch.rows > 0 and self._fails(batch)
+
+    def mask(self, batch: Batch) -> Mask:
+        """Return which rows fail, by asking for ever smaller groups."""
+        found = np.zeros(batch.rows, bool)
+        stack = [(np.arange(batch.rows), False)]
+        while stack:
+            part, known = stack.pop()
+            if not len(part) or not (known or self._fails(batch.take(part))):
+                continue
+            if len(part) == 1:
+                found[part] = True
+                continue
+            half = len(part) // 2
+            if self._fails(batch.take(part[:half])):
+                stack += [(part[half:], False), (part[:half], True)]
+            else:
+                stack.append((part[half:], True))
+        return found
+
+
+class Single(_Bit):
+    """An oracle that must be asked one row at a time."""
+
+    def any(self, batch: Batch) -> bool:
+        """Return whether any row fails; up to one question a row."""
+        return any(self._fails(batch.take(np.array([i]))) for i in range(batch.rows))
+
+    def mask(self, batch: Batch) -> Mask:
+        """Return which rows fail; one question a row."""
+        rows = (batch.take(np.array([i])) for i in range(batch.rows))
+        return np.fromiter((self._fails(row) for row in rows), bool, batch.rows)

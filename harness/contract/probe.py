@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, BinaryIO
 
-from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written
+import numpy as np
+
+from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written, join
 from harness.core.errors import ModelUnusable
 from harness.runtime import frame
+from harness.runtime.frame import Column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What a model's process uses: *cpu* seconds of all its threads since its start, *rss* bytes
+    of memory now, *peak* the most since it was asked last; None where the system doesn't say."""
+
+    cpu: float
+    rss: float | None
+    peak: float | None
 
 
 class FrameModel:
@@ -25,6 +40,11 @@ class FrameModel:
         header, _ = self._ask({"op": "hello"})
         if header.get("status") != "ok":
             error = header.get("error") or {}
+            if error.get("type") == "Unloadable":  # ours: it says all there is to say
+                raise ModelUnusable(
+                    f"the model does not load: {error.get('message', '')}",
+                    hint="or give a function that makes the model: module:function",
+                )
             raise ModelUnusable(
                 f"the model does not load in its image: "
                 f"{error.get('type', 'unknown error')}: {error.get('message', '')}"
@@ -33,6 +53,7 @@ class FrameModel:
         self.methods: tuple[str, ...] = tuple(header["methods"])
         self.constants: Mapping[str, Sequence[float]] = header.get("constants") or {}
         self.classes: list[Any] | None = header.get("classes")
+        self.about: Mapping[str, Any] = header.get("about") or {}
 
     def answer(self, batch: Batch, *, method: str) -> Answer:
         """Answer *batch*; raises Refusal when the model raises, Broken when the probe is gone."""
@@ -71,6 +92,54 @@ class FrameModel:
             method: Answer.from_frame(told, column)
             for method, told, column in zip(methods, header["answers"], columns, strict=True)
         }
+
+    def function(
+        self, name: str, batch: Batch, *, shape: tuple[int, ...] | None = None
+    ) -> tuple[Column, ...]:
+        """Return what the project's function *name* makes of rows, or says of two answers of
+        *shape* (``harness.runtime.relation``); raises Refusal when it raises."""
+        request: dict[str, Any] = {"op": "function", "function": name}
+        if shape is not None:
+            request["shape"] = list(shape)
+        header, columns = self._ask(request, batch.to_columns())
+        if header.get("status") != "ok":
+            raise Refusal.from_header(header["error"])
+        return tuple(columns)
+
+    def together(self, batches: Sequence[Batch], *, method: str) -> list[Answer]:
+        """Answer *batches* at once, each in a thread of its own within the model's process;
+        raises what the first raised, Broken when the probe is gone."""
+        ends = np.cumsum([0, *(batch.rows for batch in batches)]).tolist()
+        orders = [list(range(start, stop)) for start, stop in pairwise(ends)]
+        request = {"op": "together", "method": method, "orders": orders}
+        header, columns = self._ask(request, join(batches).to_columns())
+        if header.get("status") != "answered":
+            raise Broken(f"the probe answered {header.get('status')!r}: {header.get('error')}")
+        answers, left = [], iter(columns)
+        for told in header["answers"]:
+            if told["status"] == "refused":
+                raise Refusal.from_header(told["error"])
+            if told["status"] != "answered":
+                raise Broken(f"the probe answered {told['status']!r}: {told.get('error')}")
+            answers.append(Answer.from_frame(told, next(left)))
+        return answers
+
+    def usage(self, *, collect: bool = False) -> Usage:
+        """Return what the model's process uses; from now on its peak of memory starts anew.
+
+        With *collect* it gives back first what nobody refers to. Raises Broken.
+        """
+        header, _ = self._ask({"op": "usage", "collect": collect})
+        if header.get("status") != "ok":
+            raise Broken(f"the probe answered {header.get('status')!r}: {header.get('error')}")
+        peak = header["peak"] if header["reset"] else None
+        return Usage(cpu=header["cpu"], rss=header["rss"], peak=peak)
+
+    def shift_clock(self, seconds: float) -> None:
+        """Let the model's process take for now what comes *seconds* later; raises Broken."""
+        header, _ = self._ask({"op": "clock", "seconds": seconds})
+        if header.get("status") != "ok":
+            raise Broken(f"the probe answered {header.get('status')!r}: {header.get('error')}")
 
     def _ask(
         self, header: dict[str, Any], columns: list[frame.Column] | None = None

@@ -29,6 +29,12 @@ from harness.core.errors import ModelUnusable
 from harness.runtime import probe
 from harness.world.process import die_with_parent
 
+SETTLED: Mapping[str, str] = {
+    "PYTHONHASHSEED": "0",
+    "OMP_WAIT_POLICY": "PASSIVE",  # hundreds of small calls: threads that spin between them
+}
+"""What a model's process gets for its environment, where the user's own says nothing."""
+
 _SECONDS_TO_LOAD = 120.0
 _SECONDS_TO_END = 2.0
 _LOOK_EVERY = 0.05
@@ -116,8 +122,12 @@ class Local(FrameModel):
             ) from broken
         except ModelUnusable as unusable:
             self.close()
-            hint = f"run {opening.settings.get('load') or opening.artifact.name} by hand in "
-            raise ModelUnusable(unusable.message, hint=hint + str(opening.folder)) from unusable
+            if unusable.hint:
+                raise
+            named = opening.settings.get("load") or opening.settings.get("object")
+            hint = f"run {named or opening.artifact.name} by hand in {opening.folder}"
+            message = unusable.message.replace(" in its image", "")
+            raise ModelUnusable(message, hint=hint) from unusable
 
     def answer(self, batch: Batch, *, method: str) -> Answer:
         """Answer *batch*; raises Refusal when the model raises, Broken when its process ends."""
@@ -172,7 +182,7 @@ def _started(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PYTHONHASHSEED": "0", **os.environ, "PYTHONPATH": path, **environment},
+            env={**SETTLED, **os.environ, "PYTHONPATH": path, **environment},
             start_new_session=True,
             preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
@@ -219,22 +229,20 @@ def _watch(door: weakref.ref[Local]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            try:
-                stream.close()
-            except (OSError, ValueError):  # a pipe that nobody reads any more
-                process.kill()
+    """End *process* and its session; only then its pipes can be closed without waiting for it."""
+    process.terminate()
     try:
         process.wait(timeout=_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
         process.kill()
-    if sys.platform == "win32":
-        process.wait()
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it left behind: its own session's processes
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it left behind
     process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # what was not sent is nobody's loss
+                stream.close()
 
 
 def _signal(number: int) -> str:

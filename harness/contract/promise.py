@@ -39,11 +39,15 @@ class Cause:
     """The fewest cells that make a row fail, and the rule for them. *calls* of the model found it.
 
     No *columns* means that no cell is to blame: every row fails, or the other rows matter.
+    *inside* and *outside* are the shares of fresh rows that fail where the rule holds and where it
+    doesn't; None where that was not measured.
     """
 
     columns: tuple[str, ...]
     rule: str
     calls: int = 0
+    inside: float | None = None
+    outside: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,6 +180,8 @@ def _outcome_json(check: Outcome, command: str) -> dict[str, Any]:
                     "columns": list(failure.cause.columns),
                     "rule": failure.cause.rule,
                     "calls": failure.cause.calls,
+                    "inside": failure.cause.inside,
+                    "outside": failure.cause.outside,
                 },
                 "reproduce": reproduce(failure, command),
             }

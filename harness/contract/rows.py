@@ -9,8 +9,8 @@ as easy as 1, 2, 3", SC 2011): the key is (seed, column), the counter is the row
 - 15 %: log-uniform over twelve decades or so.
 
 In half of the last two kinds one cell is put at a level: one odd value in an ordinary row. In a
-thirtieth of them a cell holds what another column of its kind holds: two equal values in one row. For a
-slow model the first rows are others: together they hold every pair of stated levels.
+thirtieth of them a cell holds what another column of its kind holds: two equal values in one row.
+For a slow model the first rows are others: together they hold every pair of stated levels.
 """
 
 from __future__ import annotations

@@ -9,29 +9,50 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Batch, Cells, Mask, moment, moment_text
+from harness.contract.axis import shortest
+from harness.contract.batch import Array, Batch, Cells, Mask, moment, moment_text
 
 _COMPARE: Mapping[str, Any] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
+    "==": operator.eq,
 }
+_JOIN: Mapping[str, Any] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+}
+_TURNED: Mapping[str, str] = {">": "<", ">=": "<="}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
     """One cell's part in a rule: *column* *sign* *value*.
 
-    *sign* is ``< <= > >= ==``, ``in`` (*value* is a tuple), ``missing``, or ``unseen`` (*value* is
-    the tuple of known values). A comparison of a moment is in microseconds since 1970; *form* is
-    then ``date`` or ``datetime``, as the moment is written.
+    *sign* is ``< <= > >= ==``, ``in`` (*value* is a tuple), ``missing``, ``there`` (not missing),
+    ``unseen`` (*value* is the tuple of known values) or ``text`` (*value* is a ``texts.Property``).
+    A comparison of a moment is in microseconds since 1970; *form* is then ``date`` or ``datetime``,
+    as the moment is written. Where the threshold was not found exactly, *known* is the value
+    nearest to it that is known to fail.
     """
 
     column: str
     sign: str
     value: Any = None
     form: str = ""
+    known: Any = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it speaks of."""
+        return (self.column,)
+
+    def holds(self, batch: Batch) -> Mask:
+        """Return which rows of *batch* hold it."""
+        return self.matches(batch[self.column])
 
     def matches(self, cells: Cells) -> Mask:
         """Return which of *cells* hold it."""
@@ -39,19 +60,23 @@ class Condition:
         match self.sign:
             case "missing":
                 return ~there
+            case "there":
+                return there
             case "==":
                 return there & _equal(cells, (self.value,))
             case "in":
                 return there & _equal(cells, self.value)
             case "unseen":
                 return there & ~_equal(cells, self.value)
-        ordered = cells.values
-        if cells.kind == "string":
-            ordered = np.array([_moment(text) for text in cells.values], float)
-        elif cells.kind == "mixed":
+            case "text":
+                if cells.kind != "string":
+                    return np.zeros(len(cells), bool)
+                held = (self.value.holds(text) for text in cells.values.tolist())
+                return np.asarray(there & np.fromiter(held, bool, len(cells)), bool)
+        if cells.kind == "mixed":
             return np.zeros(len(cells), bool)
         with np.errstate(invalid="ignore"):
-            compared: Mask = np.asarray(_COMPARE[self.sign](ordered, self.value), bool)
+            compared: Mask = np.asarray(_COMPARE[self.sign](ordered(cells), self.value), bool)
         return there & compared
 
     @property
@@ -60,40 +85,123 @@ class Condition:
         match self.sign:
             case "missing":
                 return f"{self.column} is missing"
+            case "there":
+                return f"{self.column} is not missing"
             case "unseen":
                 return f"{self.column} is a value that training data don't have"
             case "in":
                 return f"{self.column} in {self.value!r}"
+            case "text":
+                return f"{self.column} {self.value.text}"
+        if self.known is None:
+            return f"{self.column} {self.sign} {self.shown}"
+        return f"{self.column} {self.sign} {self.shown} (known to fail from {self.known!r})"
+
+    @property
+    def shown(self) -> str:
+        """The value for a reader."""
         shown = self.value
+        if isinstance(shown, float) and isinstance(self.known, float):
+            shown = shortest(shown, shown + (self.known - shown) / 16)  # the threshold is beyond
         if self.form and isinstance(shown, int):
             shown = moment_text(shown)[: 10 if self.form == "date" else None]
-        return f"{self.column} {self.sign} {shown!r}"
+        return repr(shown)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relation:
+    """Two cells' part in a rule: *column* *sign* *other*, or, with an arithmetic *join*
+    (``+ - * /``), *column* *join* *other* *sign* *value*."""
+
+    column: str
+    other: str
+    sign: str
+    join: str = ""
+    value: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it speaks of."""
+        return self.column, self.other
+
+    def holds(self, batch: Batch) -> Mask:
+        """Return which rows of *batch* hold it."""
+        left, right = batch[self.column], batch[self.other]
+        there = ~(left.absent | right.absent)
+        if not self.join and self.sign == "==" and left.kind == right.kind == "string":
+            return np.asarray(there & (left.values == right.values), bool)
+        one, other = ordered(left), ordered(right)
+        with np.errstate(all="ignore"):
+            if not self.join:
+                return np.asarray(there & _COMPARE[self.sign](one, other), bool)
+            joined = _JOIN[self.join](one.astype(float), other.astype(float))
+            return np.asarray(there & _COMPARE[self.sign](joined, self.value), bool)
+
+    @property
+    def text(self) -> str:
+        """The relation for a reader."""
+        if not self.join:
+            return f"{self.column} {self.sign} {self.other}"
+        return f"{self.column} {self.join} {self.other} {self.sign} {self.value!r}"
+
+
+Part = Condition | Relation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     """Conditions that hold together; none at all is a rule for every row."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Part, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it speaks of."""
-        return tuple(dict.fromkeys(condition.column for condition in self.conditions))
+        return tuple(dict.fromkeys(name for part in self.conditions for name in part.columns))
 
     @property
     def text(self) -> str:
-        """The rule for a reader: ``age < 18 and region == 'north'``."""
+        """The rule for a reader: ``age < 18 and 5 < visits <= 7``."""
         if not self.conditions:
             return "every row"
-        return " and ".join(condition.text for condition in self.conditions)
+        told: list[str] = []
+        parts = list(self.conditions)
+        for number, part in enumerate(parts):
+            before = parts[number - 1] if number else None
+            lower = None if before is None else _chained(before, part)
+            if lower is None:
+                told.append(part.text)
+            else:
+                told[-1] = f"{lower} {part.text}"
+        return " and ".join(told)
 
     def matches(self, batch: Batch) -> Mask:
         """Return which rows of *batch* hold every condition."""
         found = np.ones(batch.rows, bool)
-        for condition in self.conditions:
-            found &= condition.matches(batch[condition.column])
+        for part in self.conditions:
+            found &= part.holds(batch)
         return found
+
+
+def _chained(lower: Part, upper: Part) -> str | None:
+    """Return the lower bound as it is written before its column (``5 <``) where *upper* is the
+    upper bound of the same column; None where it isn't."""
+    if isinstance(lower, Relation) or isinstance(upper, Relation):
+        return None
+    exact = lower.known is None and upper.known is None
+    if lower.column != upper.column or lower.sign not in _TURNED or not exact:
+        return None
+    return f"{lower.shown} {_TURNED[lower.sign]}" if upper.sign in ("<", "<=") else None
+
+
+def ordered(cells: Cells) -> Array:
+    """Return *cells* as numbers in their order: a moment's text as microseconds since 1970, what
+    has no order as NaN."""
+    if cells.kind == "string":
+        return np.array([_moment(text) for text in cells.values], float)
+    if cells.kind == "mixed":
+        return np.full(len(cells), np.nan)
+    return cells.values
 
 
 def _equal(cells: Cells, values: tuple[Any, ...]) -> Mask:

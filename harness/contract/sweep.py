@@ -26,6 +26,7 @@ _MOST_TROUBLES = 6
 _KEPT_SUSPECTS = 4096
 _RESERVE, _LITTLE = 0.4, 0.12  # of the time: for the causes, when there is any to look for
 _SECONDS_A_BATCH = 3.0
+_LATE = 20  # times as long as expected: then it hangs
 
 Wrong = Callable[[Reading], Mask]
 
@@ -69,8 +70,9 @@ class _Made:
     stop: int
 
 
-def _next_size(last: int, rate: float) -> int:
-    return int(min(last * GROWTH, LARGEST, max(16, rate * _SECONDS_A_BATCH)))
+def _next_size(last: int, rate: float, left: float) -> int:
+    seconds = min(_SECONDS_A_BATCH, max(left, 0.0) / 4)
+    return int(min(last * GROWTH, LARGEST, max(16, rate * seconds)))
 
 
 class _Going:
@@ -87,6 +89,7 @@ class _Going:
         self.troubles: list[Trouble] = []
         self.rules: list[Rule] = []
         self.hung = False
+        self.passed: Batch | None = None
 
     def run(self) -> Sweep:
         stopped = ""
@@ -124,15 +127,17 @@ class _Going:
             coming = beside.submit(self._make, start, self._end(start, size))
             judged: Future[None] | None = None
             try:
+                least = 0.0
                 while start < trial.settings.rows:
                     if judged is not None:
                         judged.result()  # its suspects count when time is short
-                    if trial.left < budget * (_RESERVE if self._anything else _LITTLE):
+                    if trial.left < least:
                         return f"stopped for want of time after {self.rows:,} rows" if start else ""
                     made = coming.result()
                     asked = time.monotonic()
                     rate = self.rows / max(asked - began, 1e-6) if self.rows else trial.rate
-                    size = _next_size(made.stop - made.start, rate)
+                    least = budget * (_RESERVE if self._anything else _LITTLE)
+                    size = _next_size(made.stop - made.start, rate, trial.left - least)
                     coming = beside.submit(self._make, made.stop, self._end(made.stop, size))
                     if not made.batch.rows:  # rules leave all of them out
                         start = made.stop
@@ -143,18 +148,28 @@ class _Going:
                         trial.well_formed(made.batch.rows, answers)
                     except (Refusal, Malformed, Broken) as trouble:
                         gone = str(trouble) if isinstance(trouble, Broken) else ""
-                        if stop_now := self._note(locate(trial, made.batch, gone=gone)):
+                        if gone and self._merely_late(made, rate, time.monotonic() - asked):
+                            return f"stopped for want of time after {self.rows:,} rows"
+                        found = locate(trial, made.batch, gone=gone, passed=self.passed)
+                        if stop_now := self._note(found):
                             return stop_now
                         coming.result()
                         coming = beside.submit(self._make, start, made.stop)  # by the new rule
                         continue
                     self.rows += made.batch.rows
+                    self.passed = made.batch
                     start = made.stop
                     judged = beside.submit(self._judge, made, answers)
             finally:
                 if judged is not None:
                     judged.result()
         return ""
+
+    def _merely_late(self, made: _Made, rate: float, given: float) -> bool:
+        """Whether the budget ended before a batch that could well have been answered, once more
+        than nothing was: a busy machine, and no model that hangs."""
+        expected = made.batch.rows / max(rate, 1e-9)
+        return bool(self.rows) and self.trial.left <= 0.05 and given < _LATE * expected
 
     @property
     def _anything(self) -> bool:

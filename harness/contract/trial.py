@@ -25,7 +25,7 @@ from harness.contract.batch import (
     Refusal,
     join,
 )
-from harness.contract.cause import Explained, explain
+from harness.contract.cause import MOST_CALLS, Explained, explain
 from harness.contract.claims import Claims, roles
 from harness.contract.deadline import Overdue, Worker
 from harness.contract.domain import admits
@@ -33,13 +33,15 @@ from harness.contract.oracle import Oracle
 from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
 from harness.contract.pairwise import MOST_COLUMNS, pairwise
 from harness.contract.probes import as_trained, batch_of, with_missing
-from harness.contract.promise import OutOfTime, Settings, Skip
+from harness.contract.promise import Failure, OutOfTime, Settings, Skip
 from harness.core.errors import ModelUnusable
 
 if TYPE_CHECKING:
+    from harness.contract.growth import Growth
     from harness.contract.hostile import HostilePass
-    from harness.contract.judged import Judged
+    from harness.contract.judged import Judged, Known
     from harness.contract.sweep import Sweep
+    from harness.contract.visit import Visit
 
 T = TypeVar("T")
 Elsewhere = Callable[[Mapping[str, str]], AbstractContextManager[Model]]
@@ -48,7 +50,11 @@ Elsewhere = Callable[[Mapping[str, str]], AbstractContextManager[Model]]
 _REFUSED_CALLS = 40
 _FEWEST_PROBES, _PROBING_CALLS = 8, 300
 _CALL_SHARE = 3.0
-_SWEEP_SHARE, _ENOUGH_ROWS = 0.5, 20_000
+_FRESH = 4000
+_APART = 2**40  # rows from here on are in no sweep
+_PACES = ((20_000.0, 1.0), (2_000.0, 0.25), (200.0, 0.05))  # rows a second, share of the rows
+_SLOWEST = 0.02
+_SWEEP_SHARE, _ENOUGH_ROWS, _BULK = 0.5, 20_000, 1000
 
 
 class Malformed(Exception):
@@ -109,12 +115,17 @@ class Trial:
         self._worker: Worker = getattr(model, "worker", None) or Worker()
         self._broken = ""
         self._hangs = 0
+        self._patience: float | None = None
         self._started: float | None = None
         self._probes: dict[str, Probe] = {}
         self._check = ""
         self.sweep: Sweep | None = None
         self.hostile: HostilePass | None = None
+        self.known: dict[str, Known] = {}
         self.judged: dict[str, Judged] = {}
+        self.visits: dict[tuple[object, ...], Visit] = {}
+        self.blamed: dict[int, Mapping[str, Failure]] = {}
+        self.growth: Growth | None = None
 
     @contextmanager
     def running(self, check: str) -> Iterator[None]:
@@ -153,7 +164,7 @@ class Trial:
         self.calls += calls
         model = self.model
         share = self.settings.seconds / _CALL_SHARE / 2**self._hangs  # less patience each time
-        longest = min(self.left, max(share, 1.0))
+        longest = min(self.left, self._patience or max(share, 1.0))
         try:
             return self._worker.run(lambda: job(model), seconds=longest)
         except Overdue as overdue:
@@ -162,6 +173,21 @@ class Trial:
         except Broken as broken:
             self._broken = str(broken)
         raise Broken(self._broken)
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Give each call no more than so many *seconds* meanwhile, as one hang is known of."""
+        before = self._patience, self._hangs
+        self._patience = seconds
+        try:
+            yield
+        finally:
+            self._patience, self._hangs = before
+
+    @property
+    def restartable(self) -> bool:
+        """Whether a model that died or hangs can be had again."""
+        return self._reopen is not None
 
     def _restart(self) -> None:
         if self._reopen is None:
@@ -254,17 +280,14 @@ class Trial:
     def plan(self) -> rows.Plan:
         """What rows in bulk are made from; a slow model's first rows hold all pairs of levels."""
         made = self._drawn
-        expected = self.rate * self.settings.seconds * _SWEEP_SHARE
-        if min(expected, self.settings.rows) >= _ENOUGH_ROWS:
-            return made
-        if len(self.pools) > MOST_COLUMNS:
+        expected = self.bulk * self.settings.seconds * _SWEEP_SHARE
+        if expected >= _ENOUGH_ROWS or len(self.pools) > MOST_COLUMNS:
             return made
         first = pairwise(tuple(pool.stated for pool in self.pools), seed=self.settings.seed)
-        if expected < _ENOUGH_ROWS:
-            self.notes.append(
-                f"a slow model, {self.rate:,.0f} rows a second: "
-                f"{len(first)} rows hold all pairs of stated levels"
-            )
+        self.notes.append(
+            f"a slow model, {self.bulk:,.0f} rows a second: "
+            f"{len(first)} rows hold all pairs of stated levels"
+        )
         return replace(made, first=first)
 
     @cached_property
@@ -331,14 +354,36 @@ class Trial:
         batch, _, reason = self.sound
         if batch is None:
             raise Skip(f"no row to probe with is answered: {reason}")
-        began = time.monotonic()
-        self.answers(batch)
-        rate = batch.rows / max(time.monotonic() - began, 1e-9)
+        took = self._timed(batch)
+        rate = batch.rows / took
         most = max(_FEWEST_PROBES, int(rate * self.settings.seconds / _PROBING_CALLS))
-        if most >= batch.rows:
-            return batch, rate
+        if most >= batch.rows or self._timed(batch.head(_FEWEST_PROBES)) > took / 2:
+            return batch, rate  # a call takes long, and fewer rows in it would spare nothing
         self.notes.append(f"a slow model: {most} rows to probe with")
         return batch.take(np.linspace(0, batch.rows - 1, most).astype(int)), rate
+
+    def _timed(self, batch: Batch) -> float:
+        """Return the seconds that *batch* takes, the better of two times."""
+        took = []
+        for _ in range(2):
+            began = time.monotonic()
+            self.answers(batch)
+            took.append(time.monotonic() - began)
+        return max(min(took), 1e-9)
+
+    @cached_property
+    def bulk(self) -> float:
+        """How many rows a second are answered in bulk, as far as a thousand rows tell."""
+        if self.rate * self.settings.seconds * _SWEEP_SHARE >= _ENOUGH_ROWS:
+            return self.rate
+        batch = self.probe.rows
+        many = batch.take(np.arange(_BULK) % batch.rows)
+        try:
+            began = time.monotonic()
+            self.answers(many)
+        except Refusal:
+            return self.rate
+        return max(self.rate, _BULK / max(time.monotonic() - began, 1e-9))
 
     def kept(self, check: str) -> Batch | None:
         """Return the rows that failed *check* before and that the schema still admits."""
@@ -365,9 +410,53 @@ class Trial:
         """Return rows *start* to *stop* of the sweep; fewer where no more can be made."""
         return rows.make(self.plan, start, stop)
 
-    def explain(self, oracle: Oracle, row: Batch, passing: Batch) -> Explained:
-        """Return why *row* (a batch of one, which fails) fails and *passing* rows don't."""
-        return explain(oracle, row, passing, self.pools)
+    def explain(
+        self, oracle: Oracle, row: Batch, passing: Batch, *, since: int | None = None
+    ) -> Explained:
+        """Return why *row* (a batch of one, which fails) fails and *passing* rows don't; the calls
+        *since* that number count as spent on it."""
+        began = self.calls if since is None else since
+        return explain(
+            oracle,
+            row,
+            passing,
+            self.pools,
+            fresh=self.answered if oracle.bulk else self.fresh,
+            left=lambda: MOST_CALLS - 1 - (self.calls - began),
+            pace=self.pace,
+        )
+
+    def answered(self, count: int) -> Batch:
+        """Return up to *count* rows as ``fresh`` makes them, but ones that the model answers: real
+        ones alone where it refuses some of the others."""
+        rows = self._answered
+        return rows.take(np.linspace(0, rows.rows - 1, min(count, rows.rows)).astype(int))
+
+    @cached_property
+    def _answered(self) -> Batch:
+        made = self.fresh(_FRESH)
+        try:
+            self.reading(made)
+        except (Refusal, Malformed):
+            return made.head(0) if self.sound[0] is None else self.sound[0]
+        return made
+
+    @property
+    def pace(self) -> float:
+        """What share of the usual number of rows a model of this speed is asked about."""
+        if self.sound[0] is None:
+            return 1.0
+        return next((share for rate, share in _PACES if self.rate >= rate), _SLOWEST)
+
+    def fresh(self, count: int) -> Batch:
+        """Return *count* rows that are in no sweep, some of them real; fewer of a slow model's."""
+        count = max(16, int(count * self.pace))
+        made = rows.make(self.plan, _APART, _APART + count).batch
+        real = self.plan.real
+        if not real.rows:
+            return made
+        few = np.linspace(0, real.rows - 1, min(real.rows, count // 4)).astype(int)
+        return join([real.take(few), made.head(count - len(few))])
 
     def again(self, indices: Array) -> Batch:
         """Return rows of the sweep by number."""

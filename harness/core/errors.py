@@ -141,6 +141,24 @@ class UntrustedPickle(HarnessError):
     """A pickle would run code of its author; ``--trust`` says that this is wanted."""
 
 
+class CheckUnknown(HarnessError):
+    """No check has that name."""
+
+
+class RowUndrawable(HarnessError):
+    """Hypothesis would never draw this row from the schema."""
+
+
+class PropertyUnusable(HarnessError):
+    """A test of rows returned something else than one True or False a row."""
+
+    exit_code = 1
+
+
+class HypothesisUnknown(HarnessError):
+    """This version of Hypothesis stores its examples in a way that we don't know."""
+
+
 class DataMissing(HarnessError):
     """A declared data file is not there."""
 

@@ -10,15 +10,14 @@ from harness.contract.promise import Report, Settings
 from harness.flows import line
 from harness.flows.line import Line
 from harness.image import model
-from harness.stages import contract, data, load
+from harness.stages import contract, load
 
 
 def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report:
     """Return the contract's report on the line's model in its image, or on one kept row."""
-    assert on.project.contract is not None
     image = line.assembled(on, line.trained(on)[0])
     runnable = model.runnable(image, on.store)
-    rows = data.features(on.table("train"), on.project.contract.inputs)
+    rows, dev = on.table("train"), on.table("dev") if "dev" in on.files else None
     folder = on.state / "rows"
     on.progress("contract")
     if not replay:
@@ -28,6 +27,7 @@ def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report
             on.claims,
             rows,
             settings,
+            dev=dev,
             digest=image.digest,
             rows_folder=folder,
             command=command,
@@ -46,5 +46,6 @@ def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report
             settings=settings,
             reopen=opened,
             elsewhere=load.elsewhere(on.bench, runnable),
+            dev=dev,
             command=command,
         )

@@ -14,7 +14,7 @@ from typing import Any
 from harness.contract.batch import Batch
 from harness.contract.claims import Claims, claims_of
 from harness.core.digest import Digest
-from harness.core.errors import DataMissing, SpecInvalid
+from harness.core.errors import DataMissing, NotBuiltYet, SpecInvalid
 from harness.engine.engine import Engine
 from harness.flows.environment import Opened, opened
 from harness.image import code, model
@@ -97,11 +97,16 @@ def begin(
     """Return the line at its start: environment built, code collected, data found.
 
     *required* names the data files that must be there; others that are declared and absent are
-    left out, since a private holdout is not where people train.
-    Raises SpecInvalid for an unknown challenger, DataMissing for a data file that is not there.
+    left out, since a private holdout is not where people train. Raises SpecInvalid for an unknown
+    challenger, NotBuiltYet for documents, DataMissing for a data file that is not there.
     """
     declared = _variant(project, challenger)
     assert declared.environment is not None and project.environments is not None
+    if declared.input == "documents":
+        raise NotBuiltYet(
+            'a model with input = "documents" is checked on this machine alone, not in its image',
+            hint="harness check, or the contract as a pytest file",
+        )
     found = _files(project, required)
     environment = opened(
         parse.find(declared.environment, project.environments),

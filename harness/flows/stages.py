@@ -76,6 +76,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
     body = {
         "image": image.digest,
         "train": line.files["train"][1],
+        "dev": line.files["dev"][1] if "dev" in line.files else None,
         "contract": canonical.dumps(_contract_body(line)).decode(),
         "settings": str(settings),
     }
@@ -83,13 +84,13 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
     variant = f" --challenger {line.challenger}" if line.challenger else ""
 
     def work() -> StageResult:
-        rows = data.features(line.table("train"), line.contract.inputs)
         found = contract.report(
             line.bench,
             model.runnable(image, line.store),
             line.claims,
-            rows,
+            line.table("train"),
             settings,
+            dev=line.table("dev") if "dev" in line.files else None,
             digest=image.digest,
             rows_folder=line.state / "rows",
             command=f"harness check {os.path.relpath(project.folder)}{variant} --image",
@@ -197,5 +198,8 @@ def _contract_body(line: Line) -> dict[str, Any]:
         "outputs": str(declared.outputs),
         "monotone": dict(declared.monotone),
         "invariant": list(declared.invariant),
+        "relations": [str(relation) for relation in declared.relations],
+        "calibration": declared.calibration,
+        "slices": dict(declared.slices),
         "errors": list(declared.errors),
     }

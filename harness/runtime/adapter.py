@@ -12,6 +12,7 @@ if TYPE_CHECKING or __package__:
     from harness.runtime.mutation import snapshot, unchanged
     from harness.runtime.outputs import Output, take_apart
     from harness.runtime.table import read_table
+    from harness.runtime.traits import about, input_kind
 else:
     from frame import Column
     from inputs import Unbuildable, build
@@ -19,23 +20,29 @@ else:
     from mutation import snapshot, unchanged
     from outputs import Output, take_apart
     from table import read_table
+    from traits import about, input_kind
 
 __all__ = [
     "Unbuildable",
     "UnknownMethod",
     "Unloadable",
+    "about",
     "ask",
     "build",
     "call",
     "classes",
     "declared",
     "failure",
+    "input_kind",
     "load",
     "methods",
+    "module",
     "read_table",
 ]
 
 METHODS = ("predict_proba", "predict", "call")
+MESSAGE = 2000
+"""Characters of an exception's message that are told."""
 
 
 class UnknownMethod(ValueError):
@@ -55,7 +62,7 @@ def call(
     before = snapshot(inputs) if watch else inputs
     try:
         output = ask(model, method, inputs)
-    except (Exception, SystemExit) as raised:  # whatever a model raises is its answer
+    except BaseException as raised:  # whatever a model raises is its answer, KeyboardInterrupt too
         if isinstance(raised, UnknownMethod):
             raise
         return {"status": "refused", "error": failure(raised)}, None
@@ -89,6 +96,11 @@ def classes(model: Any) -> list[Any] | None:
     return listed if all(isinstance(item, str | int | float | bool) for item in listed) else None
 
 
+def module(model: Any) -> str:
+    """Return the module that *model*'s class, or the function that it is, was written in."""
+    return str(getattr(model, "__module__", None) or type(model).__module__)
+
+
 def failure(raised: BaseException) -> dict[str, Any]:
     """Return an exception as a frame's ``error``: its type, its classes' names, its message."""
     names = [kind.__name__ for kind in type(raised).__mro__ if kind is not object]
@@ -96,6 +108,8 @@ def failure(raised: BaseException) -> dict[str, Any]:
         message = str(raised)
     except Exception as unsayable:  # an exception's own __str__ may raise
         message = f"(its message can't be made: {type(unsayable).__name__})"
+    if len(message) > MESSAGE:
+        message = f"{message[:MESSAGE]}… ({len(message)} characters)"
     return {"type": names[0], "mro": names, "message": message}
 
 

@@ -6,7 +6,6 @@ Standard library; numpy only where an array goes in or comes out. No other conta
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import sys
 from array import array
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate, pairwise
+from json import dumps, loads  # by name: a model may put its own into json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
@@ -101,7 +101,7 @@ def decode(column: Column) -> list[Any]:
     if column.type == "str":
         found: list[Any] = list(texts(column))
     elif column.type == "json":
-        found = [json.loads(text) for text in texts(column)]
+        found = [loads(text) for text in texts(column)]
     elif column.type in _CODES:
         found = _little(array(_CODES[column.type], column.data)).tolist()
         if column.type == "b1":
@@ -203,7 +203,7 @@ def _json(name: str, cells: list[Any], dtype: str) -> Column:
     # None within JSON stays a value and is marked missing too, so that both readings agree.
     try:
         parts = [
-            b"null" if _kind(type(c)) == "nothing" else json.dumps(c, default=_plain).encode()
+            b"null" if _kind(type(c)) == "nothing" else dumps(c, default=_plain).encode()
             for c in cells
         ]
     except (TypeError, ValueError, RecursionError) as wrong:

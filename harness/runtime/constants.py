@@ -1,45 +1,79 @@
-"""Numbers at which a model's own rules turn, found in scikit-learn's objects: values worth trying.
+"""Numbers and words at which a model's own rules turn: values worth trying.
 
-The rule: walk attributes, lists, tuples and dicts from the model; take the thresholds of trees
-(``tree_``, and the nodes of histogram gradient boosting) and the numeric ``categories_`` of
-encoders. A number belongs to a column only where it is certain that the object sees that column as
-it came: it was fitted on named columns, and stands behind nothing that changes cells; in a
-pipeline, ``passthrough``, imputers, and column transformers of these let columns through. All
-others come under ``*``. A model of another kind has none.
+The rule: walk attributes, lists, tuples, dicts and closures from the model; take the thresholds of
+trees (scikit-learn's ``tree_`` and the nodes of its histogram gradient boosting, the boosters of
+xgboost and lightgbm, ONNX files), the ``categories_`` of encoders, and what the model's own source
+names (``literals``). A number belongs to a column only where it is certain that the object sees
+that column as it came: it was fitted on named columns, and stands behind nothing that changes
+cells; in a pipeline, ``passthrough``, imputers, and column transformers of these let columns
+through. All others come under ``*``. A model of another kind has none.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from harness.runtime import literals, thresholds
+else:
+    import literals
+    import thresholds
 
 OBJECTS = 50_000
 """How many objects are looked at."""
 KEPT = 64
-"""How many numbers a column keeps, evenly spaced in their order."""
+"""How many numbers a column keeps, evenly spaced in their order; also how many words."""
 _LEAVES = str | bytes | int | float | complex | type | None
 _FOREIGN = ("builtins", "numpy", "pandas", "pyarrow", "scipy")
 Names = tuple[str, ...]  # "*" where a column's origin is not certain; () where no column's is
 Seen = Names | None  # None: nobody knows yet; the object's own names, if it has any, are certain
+Found = tuple[Any, dict[str, Any], Names]  # an object, its attributes, the columns that it sees
 
 
 def mine(model: Any) -> dict[str, list[float]]:
     """Return finite numbers by column name, ascending; ``*`` holds those of no certain column."""
     found: dict[str, set[float]] = {}
-    for column, number in _walk(model):
-        if math.isfinite(number):
-            found.setdefault(column, set()).add(number)
+    objects = list(_walk(model))
+    for item, held, names in objects:
+        for column, number in _numbers(item, held, names):
+            if math.isfinite(number):
+                found.setdefault(column, set()).add(number)
+    for literal in literals.literals(_modules(model, objects)):
+        if isinstance(literal, int | float) and abs(literal) < 2**63:
+            found.setdefault("*", set()).add(float(literal))
     return {column: _spaced(sorted(found[column])) for column in sorted(found)}
 
 
-def _spaced(numbers: list[float]) -> list[float]:
-    if len(numbers) <= KEPT:
-        return numbers
-    return [numbers[i * (len(numbers) - 1) // (KEPT - 1)] for i in range(KEPT)]
+def words(model: Any) -> list[str]:
+    """Return texts that the model's encoders know and its own source names, at most KEPT of them,
+    those of encoders first, each part in order."""
+    objects = list(_walk(model))
+    known = {text for item, held, _ in objects for text in _categories(item, held)}
+    named = {text for text in literals.literals(_modules(model, objects)) if isinstance(text, str)}
+    return [*_spaced(sorted(known)), *sorted(named - known)][:KEPT]
 
 
-def _walk(model: Any) -> Iterator[tuple[str, float]]:
+def _spaced(found: list[Any]) -> list[Any]:
+    if len(found) <= KEPT:
+        return found
+    return [found[i * (len(found) - 1) // (KEPT - 1)] for i in range(KEPT)]
+
+
+def _modules(model: Any, objects: Sequence[Found]) -> set[str]:
+    found = set()
+    for item in (model, *(item for item, _, _ in objects)):
+        if isinstance(item, FunctionType):
+            found.add(item.__module__)
+        else:
+            found.update(kind.__module__ for kind in type(item).__mro__)
+    return found
+
+
+def _walk(model: Any) -> Iterator[Found]:
     waiting: list[tuple[Any, Seen]] = [(model, None)]
     seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
     while waiting and len(seen) < OBJECTS:
@@ -53,10 +87,29 @@ def _walk(model: Any) -> Iterator[tuple[str, float]]:
             waiting += [(value, names) for value in item]
         elif getattr(getattr(item, "dtype", None), "kind", "") == "O" and hasattr(item, "tolist"):
             waiting.append((item.tolist(), names))  # gradient boosting keeps its trees in an array
+        elif isinstance(item, FunctionType | MethodType | functools.partial):
+            yield item, {}, ()
+            waiting += [(value, None) for value in _behind(item)]
         elif type(item).__module__.partition(".")[0] not in _FOREIGN:
             held = _attributes(item)
-            yield from _numbers(item, held, _own(held, names))
+            own = _trained_on(item) if names is None else ()
+            yield item, held, own or _own(held, names)
             waiting += _children(held, names)
+
+
+def _behind(item: Any) -> Iterator[Any]:
+    """Yield what a function, a bound method or a partial function holds on to."""
+    if isinstance(item, MethodType):
+        yield item.__self__
+        yield item.__func__
+    elif isinstance(item, functools.partial):
+        yield from (item.func, *item.args, *item.keywords.values())
+    else:
+        for cell in item.__closure__ or ():
+            try:
+                yield cell.cell_contents
+            except ValueError:  # a cell that nothing was put into yet
+                continue
 
 
 def _attributes(item: Any) -> dict[str, Any]:
@@ -87,8 +140,21 @@ def _children(held: Mapping[str, Any], seen: Seen) -> Iterator[tuple[Any, Seen]]
         for key, value in held.items():
             if key in ("estimators_", "estimator_", "_predictors"):
                 yield value, own
+            elif key in ("booster", "_Booster"):  # it gets the rows of the object around it
+                yield value, own or seen
             else:
                 yield value, () if seen == () else None
+
+
+def _trained_on(item: Any) -> Names:
+    """Return the names of the columns that a booster was trained on; () where they are made up."""
+    kind = f"{type(item).__module__}.{type(item).__qualname__}"
+    if kind == "xgboost.core.Booster":
+        return tuple(item.feature_names or ())
+    if kind == "lightgbm.basic.Booster":
+        names = tuple(item.feature_name())
+        return () if names and names[0] == "Column_0" else names
+    return ()
 
 
 def _selected(chosen: Any, names: Names) -> Names:
@@ -136,6 +202,7 @@ def _joined(held: Mapping[str, Any], names: Names) -> Names:
 
 
 def _numbers(item: Any, held: Mapping[str, Any], names: Names) -> Iterator[tuple[str, float]]:
+    yield from _boosted(item, held, names)
     tree: Any = held.get("tree_")
     if hasattr(tree, "threshold") and hasattr(tree, "feature"):
         for feature, threshold in zip(tree.feature.tolist(), tree.threshold.tolist(), strict=True):
@@ -154,6 +221,30 @@ def _numbers(item: Any, held: Mapping[str, Any], names: Names) -> Iterator[tuple
             if getattr(getattr(values, "dtype", None), "kind", "") in ("i", "u", "f"):
                 for value in values.tolist():
                     yield _name(names, place), float(value)
+
+
+def _boosted(item: Any, held: Mapping[str, Any], names: Names) -> Iterator[tuple[str, float]]:
+    kind = f"{type(item).__module__}.{type(item).__qualname__}"
+    if kind == "xgboost.core.Booster":
+        for place, number in thresholds.of_xgboost(item):
+            yield _name(names, place), number
+    elif kind == "lightgbm.basic.Booster":
+        for place, number in thresholds.of_lightgbm(item):
+            yield _name(names, place), number
+    elif type(item).__name__ == "OnnxModel" and held.get("path") is not None:
+        for number in thresholds.of_onnx(held["path"]):
+            yield "*", number
+
+
+def _categories(item: Any, held: Mapping[str, Any]) -> Iterator[str]:
+    categories = held.get("categories_")
+    known = [*categories] if isinstance(categories, list) else []
+    if type(item).__module__ == "lightgbm.basic":
+        known += held.get("pandas_categorical") or []
+    for values in known:
+        listed = values.tolist() if hasattr(values, "tolist") else values
+        if isinstance(listed, list):
+            yield from (value for value in listed if isinstance(value, str))
 
 
 def _name(names: Sequence[str], place: int) -> str:

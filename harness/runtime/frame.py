@@ -9,9 +9,9 @@ Standard library only: this file travels into images.
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
+from json import dumps, loads  # by name: a model may put its own into json
 from typing import Any, BinaryIO
 
 LIMIT = 1 << 26  # a header longer than this is not ours
@@ -61,7 +61,7 @@ def write(
         )
         parts += [b for b in (column.data, column.offsets, column.nulls) if b is not None]
     parts += buffers or []
-    text = json.dumps(
+    text = dumps(
         {**header, "columns": described, "buffers": [len(part) for part in parts]}
     ).encode()
     stream.write(struct.pack(">I", len(text)) + text)
@@ -83,7 +83,7 @@ def read(stream: BinaryIO) -> tuple[dict[str, Any], list[Column], list[bytes]] |
     (length,) = struct.unpack(">I", head)
     if length > LIMIT:
         raise ValueError(f"a frame's header of {length} bytes: this is not a frame")
-    header = json.loads(_exactly(stream, length))
+    header = loads(_exactly(stream, length))
     buffers = [_exactly(stream, size) for size in header.pop("buffers")]
     columns = []
     for described in header.pop("columns"):

@@ -1,7 +1,9 @@
-"""What a model receives: a pandas DataFrame, a numpy array or a pyarrow Table made of columns."""
+"""What a model receives, made of columns: a pandas DataFrame, a numpy array, a pyarrow Table, or a
+list of JSON documents."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from harness.runtime.cells import EXTENSIONS, decode, decode_array, library
     from harness.runtime.frame import NUMBERS, Column
+    from harness.runtime.layout import LAYOUTS, laid
 else:
     from cells import EXTENSIONS, decode, decode_array, library
     from frame import NUMBERS, Column
+    from layout import LAYOUTS, laid
 
-KINDS = ("pandas", "numpy", "pyarrow")
-INDEXES = ("range", "shifted", "shuffled", "string")
+KINDS = ("pandas", "numpy", "pyarrow", "documents")
+DOCUMENT = "document"
+"""The one column of documents: JSON values, or their text."""
+INDEXES = ("range", "shifted", "shuffled", "string", "repeated")
 
 
 class Unbuildable(ValueError):
@@ -28,20 +34,27 @@ def build(columns: Sequence[Column], *, kind: str, index: str = "range") -> Any:
     number type that has no missing value becomes float64 where cells are missing. numpy: float64
     of shape (rows, columns) when all are numbers or booleans, else objects (NaN for a
     missing number, else None).
-    pyarrow: a Table. *index* (pandas only) is the row index: ``range``, ``shifted``, ``shuffled``,
-    ``string``. Raises Unbuildable, or LibraryMissing when the environment lacks the library.
+    pyarrow: a Table. documents: a list of JSON values, a fresh one a row, from the one column
+    ``document``. *index* is the row index of a DataFrame (``range``, ``shifted``, ``shuffled``,
+    ``string``, ``repeated``), or how an array or a Table lies in memory (``layout.LAYOUTS``). A
+    *dtype* may say more: ``category:reversed`` and ``category:extra`` for other categories than the
+    sorted ones that are there, ``object:nan`` and ``object:NA`` for what a missing cell is.
+    Raises Unbuildable, or LibraryMissing when the environment lacks the library.
     """
     if kind not in KINDS:
         raise Unbuildable(f"input {kind!r} is none of {', '.join(KINDS)}")
-    if index not in INDEXES:
-        raise Unbuildable(f"index {index!r} is none of {', '.join(INDEXES)}")
+    known = (*INDEXES, *LAYOUTS.get(kind, ()))
+    if index not in known:
+        raise Unbuildable(f"index {index!r} is none of {', '.join(known)}")
     rows = {column.rows for column in columns}
     if len(rows) > 1:
         raise Unbuildable(f"columns of unequal lengths: {sorted(rows)}")
     count = rows.pop() if rows else 0
     if kind == "pandas":
         return _frame(columns, count, index)
-    return _matrix(columns, count) if kind == "numpy" else _table(columns)
+    if kind == "documents":
+        return _documents(columns)
+    return laid(_matrix(columns, count) if kind == "numpy" else _table(columns), index)
 
 
 def _frame(columns: Sequence[Column], rows: int, index: str) -> Any:
@@ -63,6 +76,8 @@ def _index(rows: int, index: str) -> Any:
         return pandas.Index([(row * step + 1) % rows for row in range(rows)], dtype="int64")
     if index == "string":
         return pandas.Index([f"row {row}" for row in range(rows)])
+    if index == "repeated":
+        return pandas.Index([row // 2 for row in range(rows)], dtype="int64")
     return pandas.RangeIndex(rows)
 
 
@@ -86,12 +101,12 @@ def _hold(column: Column) -> Any:
         return _strings(column)
     if column.type == "json" or (dtype == "date" and column.type == "us"):
         values = _objects(column)
-        return pandas.Categorical(values) if dtype == "category" else values
+        return _categorical(values, dtype) if dtype.startswith("category") else values
     values, gone = decode_array(column)
-    if dtype == "object":
+    if dtype.startswith("object"):
         return _objects(column)
-    if dtype == "category":
-        return pandas.Categorical(_usual(values, gone))
+    if dtype.startswith("category"):
+        return _categorical(_usual(values, gone), dtype)
     if column.type == "us":
         return pandas.Series(values).dt.tz_localize("UTC").astype(dtype) if "," in dtype else (
             values.astype(dtype) if dtype.startswith("datetime64") else values
@@ -145,15 +160,31 @@ def _nullable(values: Any, gone: Any, dtype: str) -> Any:
 
 
 def _objects(column: Column) -> Any:
-    return library("numpy").fromiter(decode(column), object, column.rows)
+    cells = decode(column)
+    if column.dtype == "object:nan":
+        cells = [math.nan if cell is None else cell for cell in cells]
+    elif column.dtype == "object:NA":
+        nothing = library("pandas").NA
+        cells = [nothing if cell is None else cell for cell in cells]
+    return library("numpy").fromiter(cells, object, column.rows)
+
+
+def _categorical(values: Any, dtype: str) -> Any:
+    held = library("pandas").Categorical(values)
+    known = held.categories
+    if dtype == "category:reversed":
+        return held.reorder_categories(known[::-1])
+    if dtype == "category:extra":
+        return held.set_categories([" harness unused", *known, "harness unused"])
+    return held
 
 
 def _strings(column: Column) -> Any:
     pandas = library("pandas")
-    if column.dtype == "object":
+    if column.dtype.startswith("object"):
         return _objects(column)
-    if column.dtype == "category":
-        return pandas.Categorical(decode(column))
+    if column.dtype.startswith("category"):
+        return _categorical(decode(column), column.dtype)
     if column.dtype == "string":
         return pandas.array(decode(column), dtype="string")
     if int(pandas.__version__.split(".")[0]) < 3:
@@ -186,6 +217,21 @@ def _matrix(columns: Sequence[Column], rows: int) -> Any:
     return matrix
 
 
+def _documents(columns: Sequence[Column]) -> list[Any]:
+    if [column.name for column in columns] != [DOCUMENT]:
+        raise Unbuildable(f"documents come as one column, {DOCUMENT!r}")
+    column = columns[0]
+    if column.type not in ("json", "str"):
+        raise Unbuildable(f"column {DOCUMENT!r} of type {column.type} holds no documents")
+    cells = decode(column)
+    if column.type == "json":
+        return cells
+    try:
+        return [None if cell is None else json.loads(cell) for cell in cells]
+    except (ValueError, RecursionError) as wrong:
+        raise Unbuildable(f"column {DOCUMENT!r} holds text that is not JSON") from wrong
+
+
 def _table(columns: Sequence[Column]) -> Any:
     arrow = library("pyarrow")
     return arrow.table([_arrow(column) for column in columns], [c.name for c in columns])
@@ -207,7 +253,22 @@ def _arrow(column: Column) -> Any:
             f"column {column.name!r} of type {column.type} does not fit into one Arrow type: "
             f"{type(bad).__name__}"
         ) from bad
-    return held.dictionary_encode() if column.dtype == "category" else held
+    return _dictionary(held, column.dtype) if column.dtype.startswith("category") else held
+
+
+def _dictionary(values: Any, dtype: str) -> Any:
+    held = values.dictionary_encode()
+    arrow, compute = library("pyarrow"), library("pyarrow.compute")
+    if dtype == "category:reversed":
+        last = arrow.scalar(len(held.dictionary) - 1, held.indices.type)
+        indices = compute.subtract(last, held.indices)
+        return arrow.DictionaryArray.from_arrays(indices, held.dictionary[::-1])
+    if dtype == "category:extra":
+        unused = arrow.array([" harness unused"], held.dictionary.type)
+        indices = compute.add(held.indices, arrow.scalar(1, held.indices.type))
+        whole = arrow.concat_arrays([unused, held.dictionary])
+        return arrow.DictionaryArray.from_arrays(indices, whole)
+    return held
 
 
 def _arrow_values(column: Column) -> Any:
@@ -220,7 +281,7 @@ def _arrow_values(column: Column) -> Any:
         return stamped.cast(arrow.timestamp(unit, zone or None))
     wanted = EXTENSIONS.get(column.dtype, column.dtype)
     held = arrow.array(values, mask=gone)
-    if wanted in ("", "object", "category", "string"):
+    if wanted.partition(":")[0] in ("", "object", "category", "string"):
         return held
     return held.cast(arrow.bool_() if wanted == "bool" else getattr(arrow, wanted)())
 

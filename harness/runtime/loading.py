@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
-import pickle
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PICKLES = (".joblib", ".pkl", ".pickle")
+if TYPE_CHECKING or __package__:
+    from harness.runtime import formats
+    from harness.runtime.formats import PICKLES, Unloadable
+else:
+    import formats
+    from formats import PICKLES, Unloadable
 
-
-class Unloadable(Exception):
-    """The model can't be made from its settings; the message says what to change."""
+__all__ = [
+    "PICKLES",
+    "Unloadable",
+    "add_places",
+    "enter",
+    "function",
+    "load",
+    "methods",
+    "settings",
+    "step_aside",
+]
 
 
 def load(settings: Mapping[str, Any], artifact: Path, *, folder: Path) -> Any:
     """Return the model: what ``load`` of *settings* makes of *artifact*, or what a file holds.
 
     *settings* are those of ``model.json``; *folder* becomes the working directory and the first
-    entry of the import path. Without ``load``, *artifact* must be one joblib or pickle file, or a
-    folder with exactly one. Raises Unloadable, or whatever the model's own code raises.
+    entry of the import path. Without ``load``, *artifact* must be a file of a kind that
+    ``formats`` knows, or a folder with exactly one. ``object`` in *settings* names the model
+    itself ("module:name"), or a function of no arguments that returns it. A library's own object
+    that takes no frames is wrapped (``formats.usable``). Raises Unloadable, or whatever the
+    model's own code raises.
     """
     enter(folder)
+    if named := settings.get("object"):
+        return formats.usable(_named(named))
     declared = settings.get("load")
     if declared:
-        return function(declared, "load")(artifact)
-    return _unpickle(_single(artifact))
+        return formats.usable(function(declared, "load")(artifact))
+    return formats.usable(formats.open_file(_single(artifact)))
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +98,7 @@ def function(address: str, setting: str) -> Callable[..., Any]:
             raise Unloadable(
                 f"model.{setting} = {address!r}: module {module} has no {name}"
             ) from None
-    if not callable(found):
+    if not callable(found) and (setting != "object" or not hasattr(found, "predict")):
         raise Unloadable(f"model.{setting} = {address!r} is no function")
     return found  # type: ignore[no-any-return]
 
@@ -108,31 +126,38 @@ def methods(model: Any, outputs: Mapping[str, Any]) -> list[str]:
     )
 
 
+def _named(address: str) -> Any:
+    """Return the model called "module:name": the object, or what it returns without arguments."""
+    found = function(address, "object")
+    if isinstance(found, type) or (_is_plain(found) and not _wanted(found)):
+        return found()
+    return found
+
+
+def _is_plain(found: Any) -> bool:
+    return inspect.isroutine(found) or type(found).__name__ == "partial"
+
+
+def _wanted(found: Callable[..., Any]) -> int:
+    """Return how many arguments a function can't do without; 1 for one that doesn't tell."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    by_position = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")
+    return sum(p.default is p.empty and p.kind.name in by_position for p in parameters)
+
+
 def _single(artifact: Path) -> Path:
-    if artifact.is_dir():
-        files = sorted(path for path in artifact.iterdir() if path.is_file())
-        if len(files) == 1:
-            return files[0]
-        raise Unloadable(
-            f"the artifact is a folder of {len(files)} files; "
-            'say how to load it: load = "module:function" under [model]'
-        )
     if not artifact.exists():
         raise Unloadable(f"there is no artifact at {artifact}")
-    return artifact
-
-
-def _unpickle(path: Path) -> Any:
-    if path.suffix not in PICKLES:
+    if artifact.is_dir() and not formats.format_of(artifact):
+        files = sorted(path for path in artifact.iterdir() if path.is_file())
+        models = files if len(files) == 1 else [p for p in files if formats.is_model_file(p)]
+        if len(models) == 1:
+            return models[0]
         raise Unloadable(
-            f"no way is known to load a {path.suffix or 'nameless'} file ({path.name}); "
-            'say how: load = "module:function" under [model]'
+            f"the artifact is a folder of {len(files)} files, {len(models)} of them models; "
+            'say how to load it: load = "module:function" under [model]'
         )
-    try:
-        joblib = importlib.import_module("joblib")
-    except ModuleNotFoundError:
-        if path.suffix == ".joblib":
-            raise Unloadable(f"{path.name} needs joblib, which this environment lacks") from None
-        with path.open("rb") as file:
-            return pickle.load(file)
-    return joblib.load(path)  # reads plain pickles too
+    return artifact

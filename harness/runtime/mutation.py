@@ -52,7 +52,18 @@ def unchanged(inputs: Any, before: Any) -> bool:
         )
     if np is not None and isinstance(before, np.ndarray):
         return inputs.shape == before.shape and _same_array(inputs, before)
-    return bool(inputs == before)
+    return _same_json(inputs, before)
+
+
+def _same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same; 1, 1.0 and true are three values."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same_json(one[k], other[k]) for k in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same_json, one, other))
+    return _same_cell(one, other)
 
 
 def _same_index(one: Any, other: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,6 +58,15 @@ def _parts(answer: Any) -> Parts:
         return _pandas(answer)
     if root == "pyarrow":
         return _pyarrow(answer)
+    if root == "polars":
+        return _polars(answer)
+    if root == "torch":
+        return _parts(_of_torch(answer))
+    if isinstance(answer, Mapping):
+        values = list(answer.values())
+        if len(values) == 1 and hasattr(values[0], "__array__"):
+            return _parts(values[0])  # what a graph's signature gives: its only output, by name
+        raise Unrepresentable(f"a mapping of {len(answer)} things; one array is wanted")
     np = sys.modules.get("numpy")
     if np is not None and isinstance(answer, np.ndarray):
         return answer.shape, "ndarray", None, cells.encode_array("answer", answer)
@@ -65,10 +74,58 @@ def _parts(answer: Any) -> Parts:
         return (), "scalar", None, cells.encode_array("answer", np.asarray(answer))
     if isinstance(answer, bool | int | float | str):
         return (), "scalar", None, cells.encode("answer", [answer])
-    raise Unrepresentable("neither numpy, list, pandas nor pyarrow")
+    if np is not None and hasattr(answer, "__array__"):  # tensorflow, jax, cupy's like
+        return _parts(np.asarray(answer))
+    raise Unrepresentable("neither numpy, list, pandas, pyarrow, polars nor a tensor")
+
+
+def _of_torch(answer: Any) -> Any:
+    if not hasattr(answer, "detach"):
+        raise Unrepresentable("no tensor of torch")
+    held = answer.detach().cpu()
+    if str(held.dtype) == "torch.bfloat16":
+        held = held.float()
+    return held.resolve_conj().resolve_neg().numpy()
+
+
+def _polars(answer: Any) -> Parts:
+    if hasattr(answer, "collect"):
+        answer = answer.collect()
+    if hasattr(answer, "get_columns"):
+        names = [str(name) for name in answer.columns]
+        columns = [_polars_series(series) for series in answer.get_columns()]
+        return tuple(answer.shape), "table", names, interleave(columns)
+    if hasattr(answer, "to_list"):
+        return (len(answer),), "series", None, _polars_series(answer)
+    raise Unrepresentable("no frame or series of polars")
+
+
+def _polars_series(series: Any) -> Column:
+    if series.null_count() or not series.dtype.is_numeric():
+        return cells.encode("answer", series.to_list())
+    return cells.encode_array("answer", series.to_numpy())
+
+
+def _records(rows: Sequence[Mapping[Any, Any]]) -> Parts | None:
+    """Take apart maps from label to number, one a row (ONNX's ZipMap); None for other maps."""
+    keys = list(rows[0])
+    known = set(keys)
+    numbers = (int, float)
+    for row in rows:
+        if set(row) != known or not all(isinstance(value, numbers) for value in row.values()):
+            return None
+    column = cells.encode("answer", [float(row[key]) for row in rows for key in keys])
+    return (len(rows), len(keys)), "list", [str(key) for key in keys], column
 
 
 def _list(answer: Sequence[Any]) -> Parts:
+    if answer and all(type(row).__module__.partition(".")[0] == "torch" for row in answer):
+        answer = [_of_torch(row) for row in answer]
+        answer = [row.item() if row.ndim == 0 else row for row in answer]
+    if answer and all(isinstance(row, Mapping) and row for row in answer):
+        found = _records(answer)
+        if found is not None:
+            return found
     shape, flat = _flatten(answer)
     np = sys.modules.get("numpy")
     if np is not None and flat and isinstance(flat[0], np.generic) and len({*map(type, flat)}) == 1:

@@ -19,15 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING or __package__:
-    from harness.runtime import adapter, constants, frame, loading
+    from harness.runtime import adapter, clock, constants, frame, loading, relation, together, usage
     from harness.runtime.frame import Column
 else:
     # A process that the model spawns runs this file again, with the path that we left to it.
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import adapter
+    import clock
     import constants
     import frame
     import loading
+    import relation
+    import together
+    import usage
     from frame import Column
 
     loading.step_aside()
@@ -51,6 +55,8 @@ class Probe:
             settings, folder, artifact = self.places
             self.settings = loading.settings(settings)
             self.loaded = adapter.load(self.settings, artifact, folder=folder)
+            if self.settings.get("input") == "auto":
+                self.settings["input"] = adapter.input_kind(self.loaded)
         return self.loaded
 
     def answer(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
@@ -61,12 +67,24 @@ class Probe:
                     return self.hello()
                 case "predict":
                     return self.predict(header, columns)
+                case "together":
+                    return self.together(header, columns)
+                case "usage":
+                    return {"status": "ok", **usage.told(collect=bool(header.get("collect")))}, []
+                case "clock":
+                    clock.shift(float(header["seconds"]))
+                    return {"status": "ok"}, []
+                case "function":
+                    return self.function(header, columns)
                 case "read":
                     return read(header)
                 case "imports":
                     return imports(header["modules"], self.places[1])
                 case other:
-                    raise ValueError(f"op {other!r} is none of hello, predict, read, imports")
+                    raise ValueError(
+                        f"op {other!r} is none of hello, predict, together, usage, clock, read, "
+                        "imports"
+                    )
         except (Exception, SystemExit) as raised:
             traceback.print_exc(file=sys.stderr)
             return {"status": "failed", "error": adapter.failure(raised)}, []
@@ -80,6 +98,7 @@ class Probe:
             "methods": adapter.methods(model, self.settings.get("outputs") or {}),
             "constants": constants.mine(model),
             "classes": adapter.classes(model),
+            "about": adapter.about(model) | {"module": adapter.module(model)},
         }, []
 
     def predict(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
@@ -105,6 +124,26 @@ class Probe:
             if answered["mutated"]:
                 inputs = self._built(header, columns)
         return {"status": "answered", "answers": answers}, found
+
+    def together(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        """Ask the model from as many threads as there are ``orders`` of the rows, at once."""
+        inputs = self._built(header, columns)
+        found = together.ask(self.model(), header["method"], inputs, header["orders"])
+        kept = [column for _, column in found if column is not None]
+        return {"status": "answered", "answers": [answered for answered, _ in found]}, kept
+
+    def function(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        """Ask a function of the project: rows for changed ones, answers whether all is well."""
+        self.model()  # first: it enters the project's folder
+        try:
+            if "shape" in header:
+                found = [relation.holds(columns, header["function"], shape=header["shape"])]
+            else:
+                kind = self.settings.get("input", "pandas")
+                found = relation.changed(columns, header["function"], kind=kind)
+        except (Exception, SystemExit) as raised:  # whatever the project's own code raises
+            return {"status": "refused", "error": adapter.failure(raised)}, []
+        return {"status": "ok"}, found
 
     def _built(self, header: dict[str, Any], columns: Sequence[Column]) -> Any:
         self.model()  # first, for its settings
@@ -164,6 +203,7 @@ def _import(module: str) -> dict[str, str] | None:
 
 def frames(probe: Probe, requests: BinaryIO, answers: BinaryIO) -> int:
     """Answer frames until *requests* ends (0), or is no sequence of frames (2)."""
+    own = os.getpid()
     while True:
         try:
             message = frame.read(requests)
@@ -174,6 +214,8 @@ def frames(probe: Probe, requests: BinaryIO, answers: BinaryIO) -> int:
             frame.write(answers, {"status": "failed", "error": adapter.failure(broken)})
             return 2
         answered, found = probe.answer(header, columns)
+        if os.getpid() != own:  # the model forked, and this is the child: it has no say
+            os._exit(0)
         frame.write(answers, answered, found)
 
 
@@ -225,6 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
             settings, folder, chosen.data.absolute(), chosen.target.absolute(), chosen.seed
         )
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as process 1 it would be ignored
+    clock.start()
     requests, answers = take_streams()
     return frames(Probe(settings, folder, chosen.artifact.absolute()), requests, answers)
 

@@ -13,11 +13,13 @@ from urllib.parse import unquote
 
 if TYPE_CHECKING or __package__:
     from harness.runtime import adapter, loading, v2
+    from harness.runtime.inputs import DOCUMENT
     from harness.runtime.v2 import Refused, Unanswerable
 else:
     import adapter
     import loading
     import v2
+    from inputs import DOCUMENT
     from v2 import Refused, Unanswerable
 
 VERSION = "1"
@@ -143,6 +145,8 @@ class Service:
 
     async def _metadata(self, body: bytes) -> tuple[int, Answer]:
         declared = (self.settings.get("inputs") or {}).get("properties") or {}
+        if self.kind == "documents":
+            declared = {DOCUMENT: {"type": "string"}}
         inputs = [
             {"name": name, "datatype": _datatype(described), "shape": [-1]}
             for name, described in declared.items()
@@ -170,7 +174,7 @@ class Service:
         request = v2.read(
             body,
             outputs=tuple(self.outputs),
-            inputs=self.settings.get("inputs"),
+            inputs=None if self.kind == "documents" else self.settings.get("inputs"),
             dtypes=self.settings.get("dtypes"),
         )
         tensors = []

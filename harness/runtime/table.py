@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,9 @@ def kind_of(column: Column) -> str:
 
 
 def _pick(path: Path, there: Sequence[str], columns: Sequence[str] | None) -> list[str]:
+    double = sorted(name for name, count in Counter(there).items() if count > 1)
+    if double:
+        raise ValueError(f"{path.name} has two columns of one name: {', '.join(map(repr, double))}")
     if columns is None:
         return list(there)
     absent = [name for name in columns if name not in there]

@@ -33,6 +33,7 @@ def disagreements(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator
     yield from _outputs(raw)
     yield from _metric(raw)
     yield from _files(raw)
+    yield from _quality(raw)
     properties = inputs.get("properties")
     if isinstance(properties, dict) and properties:
         yield from _columns(raw, properties)
@@ -89,6 +90,26 @@ def _files(raw: Mapping[str, Any]) -> Iterator[Problem]:
         if named in seen:
             yield Problem(place=("data", key), text=f'"{named}" is data.{seen[named]} too')
         seen.setdefault(named, key)
+
+
+def _quality(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    kind = _text(raw, (*_OUTPUTS, "kind"))
+    claimed = {key: value_at(raw, ("contract", key)) for key in ("calibration", "slices")}
+    for key, value in claimed.items():
+        if value and not _text(raw, ("data", "dev")):
+            text = "is judged on dev rows: name their file as data.dev"
+            yield Problem(place=("contract", key), text=text)
+    if claimed["calibration"] and kind in ("labels", "regression"):
+        text = f'belongs to kind = "probabilities", and the kind is "{kind}"'
+        yield Problem(place=("contract", "calibration"), text=text)
+    if (target := _text(raw, ("data", "target"))) in _table(raw, ("contract", "slices")):
+        text = "the target is no slice: name a column that is known beforehand"
+        yield Problem(place=("contract", "slices", target), text=text)
+    for name, relation in _table(raw, ("contract", "relations")).items():
+        expect = value_at(relation, ("expect",))
+        if kind == "labels" and expect in ("up", "down"):
+            text = f'"{expect}" needs a probability or a number, and the kind is "labels"'
+            yield Problem(place=("contract", "relations", name, "expect"), text=text)
 
 
 def _columns(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> Iterator[Problem]:

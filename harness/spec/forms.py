@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.spec.values import (
+    Allowance,
+    Calibration,
     Columns,
     DebianNames,
     Exceptions,
+    Expect,
     Folder,
     Function,
     Labels,
@@ -75,7 +78,7 @@ class VariantForm(Form):
 
     name: Name | None = None
     environment: Reference | None = Field(default=None, description='like "tabular:3"')
-    input: Literal["pandas", "numpy", "pyarrow"] = "pandas"
+    input: Literal["pandas", "numpy", "pyarrow", "documents"] = "pandas"
     load: Function | None = Field(default=None, description='like "package.model:load"')
     train: Function | None = Field(default=None, description='like "package.model:train"')
     artifact: PathBelow = "artifact"
@@ -143,6 +146,13 @@ class OutputsForm(Form):
     targets: Columns = []
 
 
+class RelationForm(Form):
+    """``[contract.relations.NAME]``."""
+
+    change: Function = Field(description='like "flights.relations:turned", rows to changed rows')
+    expect: Expect = Field(description='"equal", "up", "down" or "module:function"')
+
+
 class ContractForm(Form):
     """``[contract]``."""
 
@@ -152,6 +162,9 @@ class ContractForm(Form):
     )
     monotone: dict[str, Literal["up", "down"]] = {}
     invariant: Columns = []
+    relations: dict[Text, RelationForm] = {}
+    calibration: Calibration = None
+    slices: dict[Text, Allowance] = {}
     errors: Exceptions = [
         "ValueError",
         "TypeError",

@@ -29,6 +29,7 @@ from harness.spec.project import (
     Model,
     Outputs,
     Project,
+    Relation,
     Success,
 )
 
@@ -109,7 +110,9 @@ def project(folder_or_file: Path, *, needs: frozenset[str] = frozenset()) -> Pro
         problems += problems_of(invalid, ProjectForm)
     named = value_at(raw, ("contract", "inputs"))
     if isinstance(named, str) and named.strip():
-        inputs, found = schema.read(_path(folder, named), named)
+        documents = value_at(raw, ("model", "input")) == "documents"
+        reads = schema.read_document if documents else schema.read
+        inputs, found = reads(_path(folder, named), named)
         problems += found
     problems += disagreements(raw, inputs)
     problems += _unmet(raw, folder, needs)
@@ -172,6 +175,12 @@ def _contract(form: ContractForm, inputs: Mapping[str, Any]) -> Contract:
         ),
         monotone=dict(form.monotone),
         invariant=tuple(form.invariant),
+        relations=tuple(
+            Relation(name=name, change=relation.change, expect=relation.expect)
+            for name, relation in sorted(form.relations.items())
+        ),
+        calibration=form.calibration,
+        slices=dict(sorted(form.slices.items())),
         errors=tuple(form.errors),
     )
 

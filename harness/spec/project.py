@@ -79,13 +79,31 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Relation:
+    """What must hold between a row and a changed one. *change* is ``module:function`` of the
+    project (rows to changed rows, in the model's own kind of input); *expect* is ``equal``, ``up``,
+    ``down``, or a ``module:function`` (answers before, answers after) to one truth value a row."""
+
+    name: str
+    change: str
+    expect: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
-    """The claims about inputs and outputs; *inputs* is the parsed JSON Schema of one row."""
+    """The claims about inputs and outputs; *inputs* is the parsed JSON Schema of one row.
+
+    *calibration* is how far a probability may be off on dev rows (None: not claimed), *slices*
+    how much worse than all dev rows the rows of one value of a column may be answered.
+    """
 
     inputs: Mapping[str, Any]
     outputs: Outputs
     monotone: Mapping[str, str] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    calibration: float | None = None
+    slices: Mapping[str, float] = field(default_factory=dict)
     errors: tuple[str, ...] = ("ValueError", "TypeError", "KeyError")
 
 

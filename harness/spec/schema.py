@@ -6,7 +6,7 @@ What the keywords mean for a column, and which of them are understood, is the co
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from harness.core.errors import SpecInvalid, SpecMissing
 from harness.spec import document
 from harness.spec.nearest import did_you_mean
 from harness.spec.problem import Place, Problem, found
+
+_Found = tuple[Place, str]
 
 OPEN = "x-harness-open"
 TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
@@ -34,14 +36,28 @@ _KEYWORDS = {
 
 
 def read(path: Path, name: str) -> tuple[Mapping[str, Any], list[Problem]]:
-    """Return the schema at *path* and its problems, which call the file *name*."""
+    """Return the schema of a row at *path* and its problems, which call the file *name*."""
+    return _read(path, name, _of_row)
+
+
+def read_document(path: Path, name: str) -> tuple[Mapping[str, Any], list[Problem]]:
+    """Return the schema of a nested document at *path* and its problems.
+
+    The contract says which of its keywords are understood, at any depth.
+    """
+    return _read(path, name, _of_document)
+
+
+def _read(
+    path: Path, name: str, problems: Callable[[Mapping[str, Any]], Iterator[_Found]]
+) -> tuple[Mapping[str, Any], list[Problem]]:
     try:
         value = document.parsed_json(path)
     except (SpecMissing, SpecInvalid) as error:
         return {}, [Problem(place=("contract", "inputs"), text=error.message)]
     if not isinstance(value, dict):
         return {}, [Problem(place=(), text=f"expected an object, found {found(value)}", file=name)]
-    return value, [Problem(place=place, text=text, file=name) for place, text in _of_row(value)]
+    return value, [Problem(place=place, text=text, file=name) for place, text in problems(value)]
 
 
 def kind_of(column: Mapping[str, Any]) -> str | None:
@@ -55,7 +71,11 @@ def kind_of(column: Mapping[str, Any]) -> str | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-_Found = tuple[Place, str]
+def _of_document(document: Mapping[str, Any]) -> Iterator[_Found]:
+    yield from _keywords(document)
+    if document.get("type") != "object":
+        said = found(document["type"]) if "type" in document else "nothing"
+        yield ("type",), f'expected "object", found {said}'
 
 
 def _of_row(row: Mapping[str, Any]) -> Iterator[_Found]:

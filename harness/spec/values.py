@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.spec import size
 from harness.spec.nearest import did_you_mean
@@ -40,6 +40,20 @@ def _function(value: str) -> str:
     parts = [*module.split("."), *function.split(".")]
     if not colon or not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):
         raise ValueError(f'"{value}" is not "module:function"')
+    return value
+
+
+def _expect(value: str) -> str:
+    if value in ("equal", "up", "down"):
+        return value
+    if ":" not in value:
+        raise ValueError(f'expected "equal", "up", "down" or "module:function", found "{value}"')
+    return _function(value)
+
+
+def _calibration(value: Any) -> Any:
+    if isinstance(value, bool):
+        return CALIBRATION if value else None
     return value
 
 
@@ -137,9 +151,15 @@ def _policy(value: str) -> str:
     return value
 
 
+CALIBRATION = 0.05
+"""How far a probability may be off where ``calibration = true``."""
+
 Text = Annotated[str, AfterValidator(_said)]
 Name = Annotated[str, AfterValidator(_name)]
 Function = Annotated[str, AfterValidator(_function)]
+Expect = Annotated[str, AfterValidator(_expect)]
+Calibration = Annotated[Annotated[float, Field(gt=0, lt=1)] | None, BeforeValidator(_calibration)]
+Allowance = Annotated[float, Field(ge=0)]
 Later = Annotated[Any, AfterValidator(_later)]
 Columns = Annotated[list[Text], AfterValidator(_unique)]
 Reference = Annotated[str, AfterValidator(_reference)]

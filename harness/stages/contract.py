@@ -24,11 +24,15 @@ def report(
     rows: Batch,
     settings: Settings,
     *,
+    dev: Batch | None,
     digest: Digest,
     rows_folder: Path,
     command: str,
 ) -> Report:
-    """Return the contract's report on the model in the image; *rows* are real features."""
+    """Return the contract's report on the model in the image.
+
+    *rows* are training rows and *dev* dev rows, both with their outcome: it stays on this side.
+    """
     with ExitStack() as running:
 
         def opened() -> Model:
@@ -42,6 +46,7 @@ def report(
             settings=settings,
             reopen=opened,
             elsewhere=elsewhere(bench, runnable),
+            dev=dev,
             digest=digest,
             rows_folder=rows_folder,
             kept=keep.read(rows_folder),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.contract.batch import Answer, Batch, Broken, Model, Refusal
 from harness.contract.claims import Claims, roles
 from harness.contract.probe import FrameModel
+from harness.contract.process import SETTLED
 from harness.contract.trial import Elsewhere
 from harness.core.errors import DataInvalid, JobFailed, ModelUnusable
 from harness.engine.engine import Engine, Job, Mount, Result, Running
@@ -78,7 +79,8 @@ def probe(
     bench: Bench, runnable: Runnable, *, mounts: tuple[Mount, ...] = (), label: str = "probe"
 ) -> Iterator[FrameModel]:
     """Give the model in the image, answering frames; it ends with the context."""
-    job = bench.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
+    settled = replace(bench, env=(*SETTLED.items(), *bench.env))
+    job = settled.job(runnable, "/opt/harness/probe.py", "frames", mounts=mounts, label=label)
     with bench.engine.start(job) as running:
         try:
             model = Shipped(running)

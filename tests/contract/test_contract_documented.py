@@ -9,13 +9,20 @@ from contract_zoo import claims
 from harness.contract import schema
 from harness.contract.checks.catalogue import checks_for
 from harness.contract.promise import GRADES, OUTCOMES, SCHEMA
-from harness.spec.project import Outputs
+from harness.spec.project import Outputs, Relation
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
 
 
 def test_every_check_stands_on_the_page_with_its_promise_and_no_other_does() -> None:
-    classifier = claims(monotone={"score": "up"}, invariant=("job",))
+    relation = Relation(name="law", change="rules:change", expect="equal")
+    classifier = claims(
+        monotone={"score": "up"},
+        invariant=("job",),
+        relations=(relation,),
+        calibration=0.05,
+        slices={"job": 0.05},
+    )
     valuer = claims(outputs=Outputs(kind="regression", minimum=0.0))
 
     there = {*checks_for(classifier), *checks_for(valuer)}

@@ -106,7 +106,7 @@ def test_a_sound_model_passes_every_check_that_applies() -> None:
     assert () == report.failed, report.text
     assert report.ok
     assert 2000 == report.rows
-    assert 1.0 == report.coverage[3]
+    assert report.coverage[3] > 0.95
     assert {"passed", "skipped"} == {check.outcome for check in report.checks}
 
 
@@ -425,13 +425,13 @@ def test_the_text_names_promise_row_cause_and_replay(tmp_path: Path) -> None:
 
     replayed = outcome(report, "values-are-finite").failures[0].replay
     assert lines[0].startswith("contract     FAILED   2 of ")
-    assert "2,000 rows, 3-way 100 %" in lines[0]
+    assert "2,000 rows, 3-way 97" in lines[0]
     for start in (
         "  promise    No predicted value is NaN or infinite (values-are-finite, valid)",
         "  row        income = ",
         "  observed   value = nan",
         "  cause      income > 2500000.0 (1 cell, ",
-        "  whole row  age = ",
+        "  example    @example(row={'age': ",
     ):
         assert any(line.startswith(start) for line in lines), start
     assert f"  replay     harness check --replay {replayed}" in lines

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.core.errors import HarnessError, NotBuiltYet, SpecInvalid, SpecMissing
 from harness.spec import parse
-from harness.spec.project import Described, Model, Outputs, Success
+from harness.spec.project import Described, Model, Outputs, Relation, Success
 
 COLUMNS = {
     "dep_delay": {"type": ["number", "null"], "minimum": -100},
@@ -57,6 +57,7 @@ FLIGHTS: dict[str, Any] = {
         "outputs": {"kind": "probabilities", "labels": ["on_time", "late"]},
         "monotone": {"dep_delay": "up"},
         "invariant": ["tailnum"],
+        "relations": {"turned": {"change": "flights.relations:turned", "expect": "equal"}},
         "errors": ["ValueError", "TypeError", "KeyError"],
     },
     "ledger": {"location": ".harness/ledger.db", "create": "unless-ci"},
@@ -142,6 +143,8 @@ def test_the_design_s_project_is_read(tmp_path: Path):
     assert found.contract.outputs == Outputs(kind="probabilities", labels=("on_time", "late"))
     assert {"dep_delay": "up"} == found.contract.monotone
     assert ("tailnum",) == found.contract.invariant
+    turned = Relation(name="turned", change="flights.relations:turned", expect="equal")
+    assert (turned,) == found.contract.relations
     assert (folder / ".harness/ledger.db", "unless-ci") == (
         found.ledger.location,
         found.ledger.create,
@@ -312,6 +315,44 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"contract.invariant": ["tail"]}, 'contract.invariant[0]: no column "tail" among the inputs'),
     ({"contract.errors": ["not an error"]}, "contract.errors[0]: "),
+    ({"contract.calibration": 1.5}, "contract.calibration: must be less than 1, found 1.5"),
+    ({"contract.calibration": "fine"}, 'contract.calibration: expected a number, found "fine"'),
+    ({"contract.slices": {"carrier": -0.1}}, "contract.slices.carrier: must be greater than"),
+    ({"contract.slices": {"late": 0.1}}, "contract.slices.late: the target is no slice"),
+    (
+        {"data.dev": None, "contract.calibration": 0.05},
+        "contract.calibration: is judged on dev rows: name their file as data.dev",
+    ),
+    (
+        {"data.dev": None, "contract.slices": {"carrier": 0.1}},
+        "contract.slices: is judged on dev rows",
+    ),
+    (
+        {
+            "contract.outputs": {"kind": "labels", "labels": ["a", "b"]},
+            "contract.calibration": 0.05,
+        },
+        'contract.calibration: belongs to kind = "probabilities", and the kind is "labels"',
+    ),
+    (
+        {"contract.relations": {"law": {"change": "a:b", "expect": "same"}}},
+        'contract.relations.law.expect: expected "equal", "up", "down" or "module:function"',
+    ),
+    (
+        {"contract.relations": {"law": {"change": "turned", "expect": "equal"}}},
+        'contract.relations.law.change: "turned" is not "module:function"',
+    ),
+    (
+        {"contract.relations": {"law": {"change": "a:b"}}},
+        'contract.relations.law.expect: missing ("equal", "up", "down" or "module:function")',
+    ),
+    (
+        {
+            "contract.outputs": {"kind": "labels", "labels": ["a", "b"]},
+            "contract.relations": {"law": {"change": "a:b", "expect": "up"}},
+        },
+        'contract.relations.law.expect: "up" needs a probability or a number',
+    ),
     ({"ledger.create": "never"}, 'ledger.create: expected "always" or "unless-ci", found "never"'),
     ({"ledger.file": "x"}, "ledger.file: unknown key"),
     ({"data.described.collected": date(2013, 1, 1)}, "collected: expected a string, found"),
@@ -400,6 +441,19 @@ def test_a_need_that_was_misspelt_is_reported_once(tmp_path: Path):
 def test_a_need_that_no_form_has_is_a_bug_and_not_a_message(tmp_path: Path):
     with pytest.raises(KeyError):
         parse.project(write(tmp_path), needs=frozenset({"data.holdin"}))
+
+
+@pytest.mark.parametrize(("said", "meant"), [(0.04, 0.04), (True, 0.05), (False, None)])
+def test_calibration_is_an_allowance_or_claimed_or_not(
+    tmp_path: Path, said: Any, meant: float | None
+):
+    changes = {"contract.calibration": said, "contract.slices": {"carrier": 0, "day": 0.5}}
+
+    found = parse.project(write(tmp_path, changes))
+
+    assert found.contract is not None
+    assert meant == found.contract.calibration
+    assert {"carrier": 0.0, "day": 0.5} == found.contract.slices
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,18 @@
-"""What must not matter about columns: their order, others beside them, how they are held."""
+"""What must not matter about columns: their order, others beside them; values not seen before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from harness.contract.batch import Answer, Batch, Cells, Refusal, cells
-from harness.contract.checks.structure import difference, unchanged
-from harness.contract.claims import declared
+from harness.contract.batch import Batch, Refusal, cells
+from harness.contract.compared import other_forms
 from harness.contract.domain import admits
-from harness.contract.failures import MOST
 from harness.contract.levels import ODD_TEXT, UNSEEN
 from harness.contract.promise import Cause, Failure, Skip, structural, valid
 from harness.contract.trial import Malformed, Trial
-
-_EXACT = 2.0**53
 
 
 @structural
@@ -27,7 +23,7 @@ def column_order_does_not_matter(trial: Trial) -> Iterator[Failure]:
     if len(names) < 2:
         raise Skip("there is one column")
     orders = [*_rotated(rows), ("columns reversed", names[::-1])]
-    yield from _other_forms(trial, [(how, rows.only(order)) for how, order in orders])
+    yield from other_forms(trial, [(how, rows.only(order)) for how, order in orders])
 
 
 def _rotated(rows: Batch) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -49,155 +45,19 @@ def extra_columns_do_not_matter(trial: Trial) -> Iterator[Failure]:
     text = cells("harness_extra_text", "string", [f"t{i % 3}" for i in range(rows.rows)])
     before = replace(rows, columns=(number, text, *rows.columns))
     after = replace(rows, columns=(*rows.columns, text, number))
-    yield from _other_forms(trial, [("columns before", before), ("columns after", after)])
-
-
-@structural
-def int_or_float_does_not_matter(trial: Trial) -> Iterator[Failure]:
-    """A whole number is the same whether it comes as an integer or as a float."""
-    rows = trial.probe.rows
-    whole = []
-    for domain in trial.claims.domains:
-        column = rows[domain.name]
-        if column.kind not in ("number", "integer"):
-            continue
-        rounded = _rounded(column)
-        fine = admits(domain, rounded) & ~column.absent & (np.abs(rounded.values) < _EXACT)
-        if fine.any():
-            whole.append((rounded, fine))
-    if not whole:
-        raise Skip("no column holds whole numbers")
-    usable = np.logical_and.reduce([fine for _, fine in whole])
-    if not usable.any():
-        whole = whole[:1]
-        usable = whole[0][1]
-    chosen = np.flatnonzero(usable)
-    floats = rows.take(chosen)
-    for column, _ in whole:
-        floats = floats.put(column.take(chosen))
-    names = [column.name for column, _ in whole]
-    yield from _held_otherwise(trial, floats, names, _as_integers, "as int64")
-
-
-def _rounded(column: Cells) -> Cells:
-    values = np.floor(column.values.astype(float))
-    return replace(column, kind="number", values=values, dtype="")
-
-
-def _as_integers(column: Cells) -> Cells:
-    return replace(column, kind="integer", values=column.values.astype(np.int64), missing=None)
-
-
-@structural
-def nullable_dtypes_do_not_matter(trial: Trial) -> Iterator[Failure]:
-    """A column is the same in pandas' nullable types (Int64, Float64, boolean, string)."""
-    kinds = {"integer": "Int64", "number": "Float64", "boolean": "boolean", "string": "string"}
-    yield from _other_dtypes(trial, lambda column: kinds.get(column.kind, ""), "in a nullable type")
-
-
-@structural
-def category_or_text_does_not_matter(trial: Trial) -> Iterator[Failure]:
-    """A column of text is the same as a categorical one."""
-    free = {
-        domain.name
-        for domain in trial.claims.domains
-        if domain.kind != "string" or not (domain.values or domain.open)
-    }
-
-    def wanted(column: Cells) -> str:
-        if column.name in free or column.kind != "string":
-            return ""
-        return "object" if column.dtype == "category" else "category"
-
-    yield from _other_dtypes(trial, wanted, "as another type")
-
-
-def _other_dtypes(trial: Trial, wanted: Callable[[Cells], str], how: str) -> Iterator[Failure]:
-    if trial.claims.input != "pandas":
-        raise Skip(f"{trial.claims.input} has no such types")
-    rows = trial.probe.rows
-    names = [column.name for column in rows.columns if wanted(column) not in ("", column.dtype)]
-    if not names:
-        raise Skip("no column has another such type")
-    there = np.logical_and.reduce([~rows[name].absent for name in names])
-    if not there.any():
-        names = names[:1]
-        there = ~rows[names[0]].absent
-    chosen = rows.take(np.flatnonzero(there))
-    try:
-        yield from _held_otherwise(
-            trial, chosen, names, lambda column: replace(column, dtype=wanted(column)), how
-        )
-    except Refusal as refusal:
-        raise_unless_declared(trial, refusal)
-
-
-def _held_otherwise(
-    trial: Trial,
-    rows: Batch,
-    names: Sequence[str],
-    change: Callable[[Cells], Cells],
-    how: str,
-) -> Iterator[Failure]:
-    """Yield a failure for the columns whose being held otherwise changes an answer."""
-    if not rows.rows:
-        raise Skip("no row has a value in any such column")
-
-    def changed(chosen: Sequence[str]) -> Batch:
-        batch = rows
-        for name in chosen:
-            batch = batch.put(change(batch[name]))
-        return batch
-
-    calls = trial.calls
-    for role in trial.roles:
-        wanted = trial.answer(rows, role)
-
-        def attempt(
-            chosen: Sequence[str], role: str = role, wanted: Answer = wanted
-        ) -> Failure | None:
-            batch, told = changed(chosen), f"{', '.join(chosen)} {how}"
-            found = difference(trial, role, batch, wanted, trial.answer(batch, role), told)
-            if found is None:
-                return None
-            cause = Cause(columns=tuple(chosen), rule=told, calls=trial.calls - calls)
-            return replace(found, cause=cause)
-
-        together = attempt(names)
-        if together is None:
-            continue
-        alone = [found for name in names if (found := attempt([name])) is not None]
-        yield from alone[:MOST] or [together]
-        return
+    forms = [("columns before", before), ("columns after", after)]
+    target = trial.claims.target
+    if target and target not in rows.names:
+        labels = trial.claims.outputs.labels or (1.0,)
+        values = [labels[i // 2 % len(labels)] for i in range(rows.rows)]
+        forms.append(("the target beside", rows.put(cells(target, "mixed", values))))
+    yield from other_forms(trial, forms)
 
 
 def _named(trial: Trial, how: str) -> tuple[str, ...]:
     if trial.claims.input == "numpy":
         raise Skip(f"numpy knows {how}")
     return trial.claims.columns
-
-
-def _other_forms(trial: Trial, batches: Sequence[tuple[str, Batch]]) -> Iterator[Failure]:
-    """Like ``unchanged``, but a refusal by a declared error is no wrong answer: it skips."""
-    refused: Refusal | None = None
-    for form in batches:
-        try:
-            found = next(unchanged(trial, [form]), None)
-        except Refusal as refusal:
-            refused = refused or refusal
-            continue
-        if found is not None:
-            yield found
-            return
-    if refused is not None:
-        raise_unless_declared(trial, refused)
-
-
-def raise_unless_declared(trial: Trial, refusal: Refusal) -> None:
-    """Raise Skip for a refusal by a declared error, else the refusal itself."""
-    if declared(trial.claims, refusal):
-        raise Skip(f"refused: {refusal}") from refusal
-    raise refusal
 
 
 @valid

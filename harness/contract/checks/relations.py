@@ -1,24 +1,38 @@
-"""Declared relations: what must go one way with a column, what must not go with it at all."""
+"""Declared relations to one column: what must go one way with it, what must not go with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Answer, Array, Batch, Cells, Mask, cells
-from harness.contract.domain import admits
-from harness.contract.edge import put_values
+from harness.contract.along import (
+    bases,
+    every,
+    ladder,
+    others,
+    pool_of,
+    scattered,
+    spread,
+    steps,
+)
+from harness.contract.batch import Array, Batch, Mask
 from harness.contract.failures import failures
-from harness.contract.levels import Pool
+from harness.contract.judged import answered
 from harness.contract.oracle import Bulk
-from harness.contract.outputs import differs, shown, tolerance
-from harness.contract.promise import Failure, Skip, valid
+from harness.contract.outputs import plain, shown, tolerance
+from harness.contract.promise import Cause, Failure, Skip, valid
 from harness.contract.trial import Trial
 
-_GRID, _OTHERS = 24, 8
+_WIDTH = 8
+_SECONDS, _MOST_SECONDS, _FIRST_SECONDS = 2.0, 0.6, 1.0
+_FEWEST_VALUES = 4
+_PAIRS = 8
+_CLOSER, _ROUNDS = 15, 4
+
+Values = Mapping[str, Array]
 
 
 @valid
@@ -27,10 +41,12 @@ def declared_directions_hold(trial: Trial) -> Iterator[Failure]:
     if not trial.claims.monotone:
         raise Skip("no column is declared monotone")
     for name, direction in trial.claims.monotone:
-        grid = _grid(_pool(trial, name))
-        if len(grid) < 2:
-            continue
-        yield from _related(trial, name, grid, _turns(trial, direction), direction)
+        pool = pool_of(trial, name)
+        few = steps(pool)
+        if len(few) > 1:
+            way = _Way(trial=trial, sign=1.0 if direction == "up" else -1.0)
+            many = ladder(pool, trial.settings.seed)
+            yield from _along(trial, name, few, many, way, f"{name} goes {direction}")
 
 
 @valid
@@ -39,109 +55,172 @@ def declared_invariants_hold(trial: Trial) -> Iterator[Failure]:
     if not trial.claims.invariant:
         raise Skip("no column is declared invariant")
     for name in trial.claims.invariant:
-        values = _others(_pool(trial, name))
-        if len(values) < 2:
-            continue
-        yield from _related(trial, name, values, _changes(trial), "")
+        pool = pool_of(trial, name)
+        few = others(pool)
+        if len(few) > 1:
+            yield from _along(trial, name, few, every(pool), _Same(trial=trial), f"{name} changes")
 
 
-Pairs = Callable[[dict[str, Answer], int, int], Array]
-"""Answers to rows × values, the two counts → for each row the positions (from, to) of a pair of
-values that breaks the relation, (-1, -1) where none does; shape (rows, 2)."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Way:
+    """The answer rises with the values (times *sign*)."""
 
+    trial: Trial
+    sign: float
+    ordered = True
 
-def _related(
-    trial: Trial, name: str, values: Sequence[Any], pairs: Pairs, direction: str
-) -> Iterator[Failure]:
-    def broken(batch: Batch) -> tuple[Array, dict[str, Answer]]:
-        roles = trial.roles if not direction else [trial.main]
-        answers = {role: trial.answer(_spread(batch, name, values), role) for role in roles}
-        return pairs(answers, batch.rows, len(values)), answers
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.trial.main,)
 
-    def fails(batch: Batch) -> Mask:
-        return np.asarray(broken(batch)[0][:, 0] >= 0, bool)
-
-    def observed(row: Batch) -> str:
-        (start, stop), answers = broken(row)[0][0].tolist(), broken(row)[1]
-        before = shown(trial.claims, answers, start)
-        after = shown(trial.claims, answers, stop)
-        return f"{name} = {values[start]!r}: {before}; {name} = {values[stop]!r}: {after}"
-
-    oracle = Bulk(fails)
-    rows = trial.probe.rows
-    suspects = rows.take(np.flatnonzero(oracle.mask(rows)))
-    for found in failures(trial, oracle, suspects, observed):
-        told = f"{name} goes {direction}" if direction else f"{name} changes"
-        rule = found.cause.rule if found.cause.columns else ""
-        columns = (name, *(c for c in found.cause.columns if c != name))
-        cause = replace(found.cause, columns=columns, rule=f"{told}, {rule}" if rule else told)
-        yield replace(found, cause=cause)
-
-
-def _spread(batch: Batch, name: str, values: Sequence[Any]) -> Batch:
-    """Return each row once for each value, in the order of rows, then values."""
-    at = np.repeat(np.arange(batch.rows), len(values))
-    column = put_values(batch[name], list(values) * batch.rows)
-    return batch.take(at).put(column)
-
-
-def _turns(trial: Trial, direction: str) -> Pairs:
-    sign = 1.0 if direction == "up" else -1.0
-
-    def pairs(answers: dict[str, Answer], rows: int, width: int) -> Array:
-        reading = trial.read(rows * width, answers)
-        near = tolerance(trial.claims, *answers.values())
-        line = sign * reading.values[trial.main][:, -1].reshape(rows, width)
-        peak = np.maximum.accumulate(line, axis=1)
+    def broken(self, values: Values, width: int) -> Array:
+        """Return for each row the places of two values, the earlier with the larger answer, shape
+        (rows, 2); -1 where there are none. *values* are in the order of rows, then values."""
+        near = _near(self.trial)
+        found = values[self.trial.main]
+        line = self.sign * found[:, -1].reshape(-1, width)
+        peak = np.fmax.accumulate(line, axis=1)
         with np.errstate(invalid="ignore"):
             drop = peak - line > near.absolute + near.relative * np.abs(peak)
-        found = np.full((rows, 2), -1)
+        places = np.full((len(line), 2), -1)
         for row in np.flatnonzero(drop.any(axis=1)).tolist():
             stop = int(drop[row].argmax())
-            found[row] = int(line[row, :stop].argmax()), stop
-        return found
-
-    return pairs
+            places[row] = int(np.nanargmax(line[row, :stop])), stop
+        return places
 
 
-def _changes(trial: Trial) -> Pairs:
-    def pairs(answers: dict[str, Answer], rows: int, width: int) -> Array:
-        apart = np.zeros(rows * width, bool)
-        first = np.repeat(np.arange(rows) * width, width)
-        for answer in answers.values():
-            reference = replace(answer, values=answer.values[first])
-            apart |= differs(trial.claims, reference, answer)
-        by_row = apart.reshape(rows, width)
-        found = np.full((rows, 2), -1)
-        where = np.flatnonzero(by_row.any(axis=1))
-        found[where, 0], found[where, 1] = 0, by_row[where].argmax(axis=1)
-        return found
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Same:
+    """The answer is the same for all values."""
 
-    return pairs
+    trial: Trial
+    ordered = False
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(self.trial.roles)
 
-def _pool(trial: Trial, name: str) -> Pool:
-    return next(pool for pool in trial.pools if pool.domain.name == name)
-
-
-def _grid(pool: Pool) -> list[Any]:
-    """Return values in rising order: the training range, its ends, the ends of the domain."""
-    inner = np.linspace(pool.low, pool.high, _GRID // 2)
-    levels = [value for value in _values(pool.levels, _GRID // 2) if value is not None]
-    kind = "number" if pool.levels.kind == "number" else "integer"
-    raw = [*inner.tolist(), *levels]
-    values = [float(v) if kind == "number" else int(v) for v in raw]
-    if pool.domain.kind == "integer":
-        values = [type(v)(int(v)) for v in values]
-    held = cells(pool.domain.name, kind, sorted(set(values)))
-    good = admits(pool.domain, held)
-    return [value for value, fine in zip(held.values.tolist(), good.tolist(), strict=True) if fine]
-
-
-def _others(pool: Pool) -> list[Any]:
-    found = dict.fromkeys([*_values(pool.seen, _OTHERS), *_values(pool.levels, _OTHERS)])
-    return [value for value in found if value is not None][: 2 * _OTHERS]
+    def broken(self, values: Values, width: int) -> Array:
+        """Return for each row the places of two values with unequal answers, as above."""
+        near = _near(self.trial)
+        rows = len(values[self.trial.main]) // width
+        apart = np.zeros((rows, width), bool)
+        for role, given in values.items():
+            lined = given.reshape(rows, width, -1).astype(float)
+            first = lined[:, :1]
+            with np.errstate(invalid="ignore"):
+                largest = np.maximum(np.abs(lined), np.abs(first))
+                other = np.abs(lined - first) > near.absolute + near.relative * largest
+            if role == "labels" and "probabilities" in values:
+                other &= ~_tied(values["probabilities"], near.absolute + near.relative).reshape(
+                    rows, width, 1
+                )
+            apart |= other.any(axis=2)
+        places = np.full((rows, 2), -1)
+        where = np.flatnonzero(apart.any(axis=1))
+        places[where, 0], places[where, 1] = 0, apart[where].argmax(axis=1)
+        return places
 
 
-def _values(column: Cells, count: int) -> list[Any]:
-    return [column.at(i) for i in range(min(count, len(column)))]
+def _near(trial: Trial) -> Any:
+    return tolerance(trial.claims, *(trial.probe.answers[role] for role in trial.roles))
+
+
+def _tied(values: Array, slack: float) -> Mask:
+    if values.shape[1] == 1:
+        return np.asarray(np.abs(values[:, 0] - 0.5) <= slack, bool)
+    top = np.sort(values, axis=1)[:, -2:]
+    return np.asarray(top[:, 1] - top[:, 0] <= slack, bool)
+
+
+def _along(
+    trial: Trial, name: str, few: list[Any], many: list[Any], law: _Way | _Same, told: str
+) -> Iterator[Failure]:
+    """Yield where *law* is broken along *name*: *few* values in real rows, then *many* in more."""
+    rows = trial.probe.rows
+    affordable = int(min(len(few), max(_FEWEST_VALUES, trial.rate * _FIRST_SECONDS / rows.rows)))
+    tried = [few[i] for i in np.unique(np.linspace(0, len(few) - 1, affordable).astype(int))]
+
+    def places(batch: Batch) -> Array:
+        values = trial.reading(spread(batch, name, tried), law.roles).values
+        return law.broken(values, len(tried))
+
+    def observed(row: Batch) -> str:
+        start, stop = places(row)[0].tolist()
+        low, high = tried[start], tried[stop]
+        if isinstance(law, _Way):
+            low, high = _closer(trial, row, name, low, high, law)
+        pair = spread(row, name, [low, high])
+        answers = {role: trial.answer(pair, role) for role in law.roles}
+        before, after = (shown(trial.claims, answers, place) for place in (0, 1))
+        return f"{name} = {_cell(low)}: {before}; {name} = {_cell(high)}: {after}"
+
+    oracle = Bulk(lambda batch: np.asarray(places(batch)[:, 0] >= 0, bool))
+    suspects = rows.take(np.flatnonzero(oracle.mask(rows)))
+    if not suspects.rows:
+        found, values = _scattered(trial, name, many, law)
+        if not found.rows:
+            return
+        tried = sorted({*few, *values}) if law.ordered else list(dict.fromkeys([*values, *few]))
+        suspects = found.take(np.flatnonzero(oracle.mask(found)))
+    alone = [
+        i for i in range(min(suspects.rows, 3)) if oracle.mask(suspects.take(np.array([i])))[0]
+    ]
+    if not alone:
+        return  # what depends on the other rows of its batch is batch-equals-single's to tell
+    suspects = suspects.take(np.arange(alone[0], suspects.rows))
+    for failure in failures(trial, oracle, suspects, observed):
+        yield replace(failure, cause=_of_column(failure.cause, name, told))
+
+
+def _of_column(cause: Cause, name: str, told: str) -> Cause:
+    rule = cause.rule if cause.columns else ""
+    columns = (name, *(column for column in cause.columns if column != name))
+    return replace(cause, columns=columns, rule=f"{told}, {rule}" if rule else told)
+
+
+def _scattered(
+    trial: Trial, name: str, many: Sequence[Any], law: _Way | _Same
+) -> tuple[Batch, list[Any]]:
+    """Return real and made rows that break *law* with values of their own, and those values."""
+    base = bases(trial)
+    draw = np.random.default_rng(trial.settings.seed)
+    places = draw.integers(0, len(many), (base.rows, _WIDTH))
+    places = np.sort(places, axis=1) if law.ordered else places
+    wide = scattered(base, name, many, places)
+    claimed = len(trial.claims.monotone if law.ordered else trial.claims.invariant)
+    seconds = min(_MOST_SECONDS, _SECONDS / claimed)
+    kept, given = answered(trial, wide, seconds=seconds, roles=law.roles, width=_WIDTH)
+    values = {}
+    for role, held in given.items():
+        values[role] = np.full((wide.rows, *held.shape[1:]), np.nan)
+        values[role][kept] = held
+    pairs = law.broken(values, _WIDTH)
+    found = np.flatnonzero(pairs[:, 0] >= 0)[:_PAIRS]
+    return base.take(found), [many[places[row, at]] for row in found for at in pairs[row]]
+
+
+def _closer(trial: Trial, row: Batch, name: str, low: Any, high: Any, law: _Way) -> tuple[Any, Any]:
+    """Return two values as near to each other as a few calls find them that still break *law*."""
+    domain, near = trial.claims.domain(name), _near(trial)
+    if domain.values or domain.multiple_of:
+        return low, high
+    for _ in range(_ROUNDS):
+        inner = np.linspace(low, high, _CLOSER + 2)[1:-1]
+        if domain.kind == "integer":
+            inner = np.floor(inner)
+        between = {type(low)(value) for value in inner.tolist()}
+        values = [low, *sorted(between - {low, high}), high]
+        reading = trial.reading(spread(row, name, values), law.roles)
+        line = law.sign * reading.values[trial.main][:, -1]
+        falls = line[:-1] - line[1:]
+        broken = falls > near.absolute + near.relative * np.abs(line[:-1])
+        if len(values) == 2 or not broken.any():
+            break
+        at = int(np.where(broken, falls, -np.inf).argmax())
+        low, high = values[at], values[at + 1]
+    return low, high
+
+
+def _cell(value: Any) -> str:
+    return "missing" if value is None else plain(value)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from harness.contract.batch import Answer, Array, Batch, Refusal, join
+from harness.contract.compared import apart, difference, rearranged, rows_of, unchanged
 from harness.contract.failures import failures
 from harness.contract.oracle import Single
-from harness.contract.outputs import differs, nearly_tied, shape_problem, shown, tolerance
+from harness.contract.outputs import differs, shape_problem, shown
 from harness.contract.promise import Cause, Failure, Skip, structural
 from harness.contract.trial import Trial
 
 _SINGLES = 16
-_THREADS = 4
 _ROUNDS = 8
+_SECONDS_TOGETHER = 1.0
+_LIBRARIES = {
+    *("sklearn", "imblearn", "xgboost", "lightgbm", "catboost", "mlflow"),
+    *(
+        "harness",
+        "boosters",
+        "onnx_model",
+        "torch_model",
+        "mlflow_model",
+    ),  # ours, around a library's own object
+}
+_ON_NO_ROWS = {
+    "scikit-learn": "Found array with 0 sample(s)",
+    "lightgbm": "must be 2 dimensional and non empty",
+}
 
 
 @structural
@@ -89,7 +104,7 @@ def the_index_does_not_matter(trial: Trial) -> Iterator[Failure]:
         trial,
         [
             (f"{index} index", replace(rows, index=index))
-            for index in ("shifted", "shuffled", "string")
+            for index in ("shifted", "shuffled", "string", "repeated")
         ],
     )
 
@@ -131,8 +146,8 @@ def empty_batch(trial: Trial) -> Iterator[Failure]:
         try:
             answer = trial.answer(batch, role)
         except Refusal as refusal:
-            if _is_scikit_learn_on_no_rows(refusal):
-                raise Skip(f"scikit-learn itself refuses it: {refusal}") from refusal
+            if library := _library_on_no_rows(trial, refusal):
+                raise Skip(f"{library} itself refuses it: {refusal}") from refusal
             yield _without_row(f"an empty batch is refused: {refusal}")
             return
         problem = shape_problem(trial.claims, role, answer, 0)
@@ -140,10 +155,17 @@ def empty_batch(trial: Trial) -> Iterator[Failure]:
             yield _without_row(problem)
 
 
-def _is_scikit_learn_on_no_rows(refusal: Refusal) -> bool:
-    """Whether this is ``sklearn.utils.check_array`` at work: no model's own doing."""
-    words = refusal.message
-    return refusal.type == "ValueError" and "Found array with 0 sample(s)" in words
+def _library_on_no_rows(trial: Trial, refusal: Refusal) -> str:
+    """Return whose own check of its input this is (``sklearn.utils.check_array``, lightgbm's), when
+    it is at work in a library's own object: no model's own doing. Where the door doesn't tell whose
+    object it is, it gets the benefit of the doubt. A server may declare that it takes no empty
+    request."""
+    if "HTTP4xx" in refusal.mro:
+        return "the server"
+    module = str(getattr(trial.model, "about", {}).get("module", ""))
+    if refusal.type != "ValueError" or (module and module.partition(".")[0] not in _LIBRARIES):
+        return ""
+    return next((name for name, said in _ON_NO_ROWS.items() if said in refusal.message), "")
 
 
 def _without_row(observed: str) -> Failure:
@@ -172,75 +194,33 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
     """Calls from several threads at once get the same answers (observed, never proved)."""
     if not hasattr(trial.model, "together"):
         raise Skip("this way to the model takes one call at a time")
-    probe, role = trial.probe, trial.main
-    count = probe.rows.rows
-    orders = [np.roll(np.arange(count), turn * 7) for turn in range(_THREADS)]
-    batches = [probe.rows.take(order) for order in orders]
-    for _ in range(_ROUNDS):
-        given = trial.together(batches, role)
+    probe, count = trial.probe, trial.probe.rows.rows
+    most = int(trial.rate * _SECONDS_TOGETHER / max(count * 3, 1))
+    for turn in range(max(2, min(_ROUNDS, most))):
+        role = list(trial.roles)[turn % len(trial.roles)]
+        orders = _unequal(count, turn)
+        how = f"{len(orders)} threads at once"
+        batches = [probe.rows.take(order) for order in orders]
+        try:
+            given = trial.together(batches, role)
+        except Refusal as refusal:
+            cause = Cause(columns=(), rule=f"{how}: the whole batch")
+            observed = f"{how}: raised {refusal}; answered one after the other"
+            yield Failure(row=batches[0].row(0), observed=observed, cause=cause)
+            return
         for order, batch, answer in zip(orders, batches, given, strict=True):
             wanted = rows_of(probe.answers[role], order.tolist())
-            found = difference(trial, role, batch, wanted, answer, "four threads at once")
+            found = difference(trial, role, batch, wanted, answer, how)
             if found is not None:
                 yield found
                 return
 
 
-def rearranged(trial: Trial, orders: Sequence[tuple[str, Array]]) -> Iterator[Failure]:
-    """Yield the first row that is answered otherwise when the rows are taken in some order."""
-    probe = trial.probe
-    for how, order in orders:
-        batch = probe.rows.take(order)
-        for role, answer in probe.answers.items():
-            wanted = rows_of(answer, order.tolist())
-            found = difference(trial, role, batch, wanted, trial.answer(batch, role), how)
-            if found is not None:
-                yield found
-                return
-
-
-def unchanged(trial: Trial, batches: Sequence[tuple[str, Batch]]) -> Iterator[Failure]:
-    """Yield the first row that is answered otherwise in one of *batches* than in the probe."""
-    probe = trial.probe
-    for how, batch in batches:
-        for role, wanted in probe.answers.items():
-            found = difference(trial, role, batch, wanted, trial.answer(batch, role), how)
-            if found is not None:
-                yield found
-                return
-
-
-def rows_of(answer: Answer, indices: list[int]) -> Answer:
-    """Return the part of *answer* for the rows at *indices*."""
-    if not answer.values.ndim:
-        return answer
-    return replace(answer, values=answer.values[np.array(indices, int)])
-
-
-def difference(
-    trial: Trial, role: str, batch: Batch, wanted: Answer, given: Answer, how: str
-) -> Failure | None:
-    """Return the first row of *batch* for which *given* is not what was *wanted*, if any."""
-    rows = apart(trial, role, batch, wanted, given)
-    if not len(rows):
-        return None
-    row, claims = int(rows[0]), trial.claims
-    before, after = shown(claims, {role: wanted}, row), shown(claims, {role: given}, row)
-    return Failure(
-        row=batch.row(row),
-        observed=f"{before}; {how}: {after}",
-        cause=Cause(columns=(), rule=f"{how}: {len(rows)} of {batch.rows} rows differ"),
-    )
-
-
-def apart(trial: Trial, role: str, batch: Batch, wanted: Answer, given: Answer) -> Array:
-    """Return which rows of *batch* differ; a label may flip where probabilities are tied."""
-    claims = trial.claims
-    if given.values.shape != wanted.values.shape:
-        return np.arange(batch.rows)
-    differing = differs(claims, wanted, given)
-    if role == "labels" and differing.any() and "probabilities" in trial.roles:
-        answers = {"probabilities": trial.answer(batch, "probabilities")}
-        near = tolerance(claims, *answers.values())
-        differing &= ~nearly_tied(trial.read(batch.rows, answers), near)
-    return np.flatnonzero(differing)
+def _unequal(count: int, turn: int) -> list[Array]:
+    """Return the rows that each of four threads asks about: all of them in two orders, then (in
+    every second turn) parts of other lengths, else two orders more."""
+    whole = np.arange(count)
+    orders = [np.roll(whole, shift + turn) for shift in (0, 7)]
+    if turn % 2:
+        return [*orders, whole[: max(count // 2, 1)], whole[-1:]]
+    return [*orders, np.roll(whole, 14 + turn), np.roll(whole, 21 + turn)]

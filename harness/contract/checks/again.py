@@ -1,0 +1,116 @@
+"""What must not matter of a call: what was asked before, how much is asked at once."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.contract.batch import Answer, Refusal
+from harness.contract.blame import EARLIER, blamed
+from harness.contract.compared import difference, rearranged, rows_of, unchanged
+from harness.contract.promise import Cause, Failure, Skip, structural
+from harness.contract.trial import Trial
+from harness.contract.visit import mixed
+
+_SIZES = (256, 100, 1024, 1000, 4096, 10_000, 8192, 5000, 2048, 500, 64, 32)
+"""Numbers of rows at which models cut batches, each tried one more, itself and one less. 257 rows
+end in a part of one row for cuts at 32, 64 and 128, too: the small ones come last."""
+_SECONDS_OF_CUTS = 1.0
+_KINDS = {"f": "number", "i": "number", "u": "number", "b": "boolean"}
+
+
+@structural
+def earlier_batches_do_not_matter(trial: Trial) -> Iterator[Failure]:
+    """Rows get the same answers whatever was asked before them."""
+    probe = trial.probe
+    others = [mixed(trial), probe.rows.head(1), trial.again(np.arange(97))]
+    for batch in others:
+        for role in trial.roles:
+            with contextlib.suppress(Refusal):  # what is refused is another check's matter
+                trial.answer(batch, role)
+    found = next(unchanged(trial, [("after other batches", probe.rows)]), None)
+    if found is None:
+        inner = np.random.default_rng(0).permutation(np.arange(1, max(probe.rows.rows - 1, 1)))
+        order = np.concatenate([[0], inner, [probe.rows.rows - 1]])
+        how = "after a batch of as many rows with the same first and last one"
+        found = next(rearranged(trial, [(how, order)]), None)
+    if found is not None:
+        yield found
+        return
+    try:
+        blame = blamed(trial)
+    except Skip:  # no other process: then what was asked here is all there is
+        return
+    if EARLIER in blame:
+        yield blame[EARLIER]
+
+
+@structural
+def answers_keep_their_type(trial: Trial) -> Iterator[Failure]:
+    """The answer to one row and to many is of the same type."""
+    probe = trial.probe
+    count = probe.rows.rows
+    sizes = sorted({1, min(2, count), max(count // 2, 1)})
+    for role, whole in probe.answers.items():
+        wanted = _form(whole)
+        for size in sizes:
+            for start in (0, count - size):
+                batch = probe.rows.take(np.arange(start, start + size))
+                answer = trial.answer(batch, role)
+                if not answer.values.ndim or len(answer.values) != size:
+                    raise Skip("a small batch gets no answer of the claimed shape: see one-row")
+                given = _form(answer)
+                if given != wanted:
+                    cause = Cause(columns=(), rule=f"a batch of {size} rows")
+                    observed = f"{count} rows: {', '.join(wanted)}; {size}: {', '.join(given)}"
+                    yield Failure(row=batch.row(0), observed=observed, cause=cause)
+                    return
+
+
+def _form(answer: Answer) -> tuple[str, ...]:
+    """Return what must stay the same of an answer: its container, its names, what it holds.
+
+    Whole and other numbers are one, and so are integers of any width: Python and pandas hold 1
+    and 0.5 in other types and mean nothing by it. float32 and float64 are two, by precision.
+    """
+    values = answer.values
+    if values.dtype.kind == "O":
+        held = {_word(value) for value in values.ravel().tolist() if value is not None}
+        what = " and ".join(sorted(held))
+    else:
+        what = _KINDS.get(values.dtype.kind, "text")
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8:
+        what = values.dtype.name
+    return (answer.container, *(answer.names or ()), what)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "text"
+
+
+@structural
+def cuts_of_large_batches_do_not_matter(trial: Trial) -> Iterator[Failure]:
+    """A row is answered the same in batches of any size, wherever a model cuts them."""
+    probe, role = trial.probe, trial.main
+    draw = np.random.default_rng(0)
+    began, pace, asked = time.monotonic(), trial.rate, 0
+    for size in (size + step for size in _SIZES for step in (1, 0, -1)):
+        if time.monotonic() - began + size / pace > _SECONDS_OF_CUTS:
+            continue
+        at = draw.integers(0, probe.rows.rows, size)
+        batch = probe.rows.take(at)
+        wanted = rows_of(probe.answers[role], at.tolist())
+        start = time.monotonic()
+        answer = trial.answer(batch, role)
+        asked, pace = asked + 1, max(size / (time.monotonic() - start), pace)
+        found = difference(trial, role, batch, wanted, answer, f"in a batch of {size} rows")
+        if found is not None:
+            yield found
+            return
+    if not asked:
+        raise Skip(f"a slow model: {trial.rate:.3g} rows a second")

@@ -1,0 +1,104 @@
+"""What may be special about a text: properties by which a model's own code trips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_MARKS = "-_:/,.;@|'\"%\\{}#& "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Property:
+    """A property of texts by *name*; *argument* is a character or a length where it needs one."""
+
+    name: str
+    argument: str | int = ""
+
+    def holds(self, text: str) -> bool:
+        """Return whether *text* has it."""
+        match self.name:
+            case "longer":
+                return len(text) > int(self.argument)
+            case "shorter":
+                return len(text) < int(self.argument)
+            case "with":
+                return str(self.argument) in text
+            case "without":
+                return str(self.argument) not in text
+        return _PLAIN[self.name][0](text)
+
+    @property
+    def text(self) -> str:
+        """The property for a reader, as what follows the column's name."""
+        match self.name:
+            case "longer" | "shorter":
+                return f"is {self.name} than {self.argument} characters"
+            case "with":
+                return f"has {self.argument!r} in it"
+            case "without":
+                return f"has no {self.argument!r} in it"
+        return _PLAIN[self.name][1]
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+_PLAIN: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "blank": (lambda text: not text.strip(), "is empty or blank text"),
+    "foreign": (lambda text: not text.isascii(), "has a character outside ASCII in it"),
+    "control": (
+        lambda text: any(ord(char) < 32 for char in text),
+        "has a control character in it",
+    ),
+    "digit": (lambda text: any(char in "0123456789" for char in text), "has a digit in it"),
+    "no digit": (lambda text: not any(c in "0123456789" for c in text), "has no digit in it"),
+    "number": (_number, "reads as a number"),
+    "no number": (lambda text: not _number(text), "does not read as a number"),
+    "no whole": (lambda text: not _whole(text), "does not read as a whole number"),
+    "padded": (lambda text: text != text.strip(), "begins or ends with a space"),
+    "capital": (lambda text: text != text.lower(), "has a capital letter in it"),
+    "no capital": (lambda text: text == text.lower(), "has no capital letter in it"),
+}
+
+WITNESSES = (
+    *("", " ", "x", "X", "7", "x7", "-", "x-x", "x_x", "x:x", "x/x", "x,x", "x.x", "x;x", "x@x"),
+    *("x|x", "x'x", 'x"x', "x%x", "x\\x", "x{x", "x}x", "x#x", "x&x", "x x", "12", "1.5", "-3"),
+    *("nan", "1e5", "é", "日本", "🛩️", "ß", "x\ty", "x\ny", "x\x00y", " x", "x ", "\u200b"),
+    *("Xy", "abc", "abcd", "abcdefgh", "x" * 20, "x" * 50, "x" * 100, "x" * 300, "x" * 1000),
+)
+"""Texts that differ in these properties."""
+
+
+def properties(failing: Sequence[str], passing: Sequence[str]) -> Iterator[Property]:
+    """Yield the properties that all *failing* texts have and no *passing* one has, plain ones
+    first; of a length the least that tells them apart."""
+    if not failing or not passing:
+        return
+    for name, (holds, _) in _PLAIN.items():
+        if all(map(holds, failing)) and not any(map(holds, passing)):
+            yield Property(name=name)
+    short, long = max(map(len, passing)), min(map(len, failing))
+    if long > short:
+        yield Property(name="longer", argument=long - 1)
+    short, long = max(map(len, failing)), min(map(len, passing))
+    if long > short > 0:
+        yield Property(name="shorter", argument=short + 1)
+    for mark in _MARKS:
+        if all(mark in text for text in failing) and not any(mark in text for text in passing):
+            yield Property(name="with", argument=mark)
+        if all(mark not in text for text in failing) and all(mark in text for text in passing):
+            yield Property(name="without", argument=mark)
