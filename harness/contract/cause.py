@@ -33,9 +33,7 @@ _RESERVE, _FIRST = 4, 14
 _MENDS = 3
 _MANY = 3
 _MOST_POINTS = 1500
-
-
-_NEARLY_ALWAYS = 0.9
+_NEARLY_ALWAYS = 0.9  # of the rows inside: then no further cell is blamed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,10 +149,12 @@ def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precisi
         if wider and seen.inside is not None and seen.inside >= _NEARLY_ALWAYS:
             break  # a row that passes by chance is no reason to blame one more cell
         again = measured(rule)
-        if again.worth < seen.worth:
+        poor = wider and again.inside is not None and again.inside < _NEARLY_ALWAYS
+        if again.worth < seen.worth or poor:
             break
         found, seen = replace(found, rule=rule), again
-    return replace(found, inside=seen.inside, outside=seen.outside)
+    # None of the few asked fails, and the row does: they tell nothing.
+    return replace(found, inside=seen.inside or None, outside=seen.outside)
 
 
 class _Counted:

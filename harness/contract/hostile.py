@@ -102,6 +102,12 @@ def _cases(trial: Trial, rows: Batch) -> Iterator[Case]:
             found.append(
                 Case(oddity=oddity, batch=batch, position=position, row=batch.row(position))
             )
+        for place, other in _further(domain, rows[domain.name], value):
+            for oddity in oddities(domain, other):
+                if oddity.spelling:
+                    batch = _with(rows, place, oddity)
+                    whole = batch.row(place)
+                    found.append(Case(oddity=oddity, batch=batch, position=place, row=whole))
         others = [name for name in rows.names if name != domain.name]
         if others:
             batch = rows.only(others)
@@ -123,6 +129,18 @@ def _cases(trial: Trial, rows: Batch) -> Iterator[Case]:
         trial.notes.append(f"hostile rows: {most} of {len(found)} cases, to fit the time")
     step = max(1.0, len(found) / most)
     yield from (found[int(i * step)] for i in range(min(len(found), most)))
+
+
+def _further(domain: Domain, column: Cells, value: Any) -> Iterator[tuple[int, Any]]:
+    """Yield a place of each further listed value, to be spelt in another way too."""
+    if not domain.closed or column.kind != "string":
+        return
+    told = {value, None}
+    for place in range(len(column)):
+        other = column.at(place)
+        if other not in told:
+            told.add(other)
+            yield place, other
 
 
 KEPT_BY = (
@@ -210,6 +228,7 @@ def _odd_texts(domain: Domain, value: Any) -> Iterator[Oddity]:
             variants = {
                 "in capitals": value.upper(),
                 "in small letters": value.lower(),
+                "with a capital": value.capitalize(),
                 "with a space before": f" {value}",
                 "with a space after": f"{value} ",
                 "in decomposed Unicode": unicodedata.normalize("NFD", value),

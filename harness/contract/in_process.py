@@ -27,7 +27,7 @@ _SECONDS_TO_LOAD = 120.0
 
 class InProcess:
     """A model, *loaded*. *kind* is what it takes: ``pandas``, ``numpy`` or ``pyarrow``;
-    *constants* are numbers by column that its own rules use.
+    *constants* are numbers by column that its own rules use, *words* texts.
 
     Its calls run in *folder*, in the thread that loaded it, and what it prints goes to stderr.
     """
@@ -40,6 +40,7 @@ class InProcess:
         self.worker = worker
         self.loaded = model
         self.constants: Mapping[str, Sequence[float]] = constants.mine(model)
+        self.words: Sequence[str] = constants.words(model)
         self.classes = adapter.classes(model)
         self.about: Mapping[str, Any] = adapter.about(model)
         self._kind = adapter.input_kind(model) if kind == "auto" else kind

@@ -33,7 +33,7 @@ UNSEEN = ("harness unseen", "", "Ωmega", "NaN")
 ODD_TEXT = (
     *(" ", "0", "-1", "1e5", "None", "null", "nan", "N/A", "true", "İstanbul", "straße"),
     *("e\u0301", "日本語", "🛩️", "\u200b", "\u202eabc", "a\x00b", "line\nbreak", "tab\t"),
-    *("'; --", '"quoted", comma', "\\", "%s{0}", "x" * 1000),
+    *("'; --", '"quoted", comma', "\\", "%s{0}", "x" * 1000, "\u00b2", "\u0663", "\u00bd"),
 )
 _DATES = (
     *("0001-01-01", "1582-10-15", "1677-09-20", "1677-09-22", "1899-12-31", "1900-02-28"),
@@ -69,9 +69,10 @@ def pools(
     training: Batch | None,
     *,
     constants: Mapping[str, Sequence[float]] | None = None,
+    words: Sequence[str] = (),
 ) -> tuple[Pool, ...]:
     """Return one pool a column; *constants* are numbers that the model's own rules use, by
-    column, those of no certain column under ``*``.
+    column, those of no certain column under ``*``; *words* texts that they use.
 
     Raises SpecInvalid when nothing that we know of fits a column's domain.
     """
@@ -83,19 +84,22 @@ def pools(
             if training is None or domain.name not in training.names
             else training[domain.name],
             [*known.get(domain.name, ()), *known.get("*", ())],
+            words,
         )
         for domain in domains
     )
 
 
-def _pool(domain: Domain, training: Cells | None, constants: Sequence[float]) -> Pool:
+def _pool(
+    domain: Domain, training: Cells | None, constants: Sequence[float], words: Sequence[str]
+) -> Pool:
     kind = _kind(domain, training)
     dtype = training.dtype if training is not None and training.kind == kind else ""
     seen = cells(domain.name, kind, [], dtype=dtype)
     if training is not None and training.kind == kind:
         fine = admits(domain, training) & ~training.absent
         seen = training.take(np.flatnonzero(fine))
-    candidates = _candidates(domain, kind, seen, constants)
+    candidates = _candidates(domain, kind, seen, constants, words)
     if dtype == "float32":
         candidates = [float(np.float32(v)) for v in candidates if abs(v) <= _SINGLE_MAX]
     tried = cells(domain.name, kind, candidates, dtype=dtype)
@@ -133,7 +137,9 @@ def _kind(domain: Domain, training: Cells | None) -> str:
     return domain.kind
 
 
-def _candidates(domain: Domain, kind: str, seen: Cells, constants: Sequence[float]) -> list[Any]:
+def _candidates(
+    domain: Domain, kind: str, seen: Cells, constants: Sequence[float], words: Sequence[str]
+) -> list[Any]:
     if domain.kind == "boolean":
         return list(domain.values) or [False, True]
     if domain.closed:
@@ -143,7 +149,7 @@ def _candidates(domain: Domain, kind: str, seen: Cells, constants: Sequence[floa
         return [_as_number(v, kind) for v in numbers if _holds(v, kind)]
     if domain.kind in ("date", "datetime"):
         return _moments(domain, kind, seen)
-    return _texts(domain, seen)
+    return _texts(domain, seen, words)
 
 
 def _as_number(value: float | int, kind: str) -> float | int:
@@ -191,14 +197,14 @@ def _at(values: Array, quantile: float) -> float:
     return float(values[round(quantile * (len(values) - 1))]) if len(values) else np.nan
 
 
-def _texts(domain: Domain, seen: Cells) -> list[str]:
+def _texts(domain: Domain, seen: Cells, words: Sequence[str]) -> list[str]:
     counted = Counter(seen.values.tolist())
     common = sorted(counted, key=lambda text: (-counted[text], text))
     if domain.open:
         known = _distinct([*domain.values, *common])
-        return [*known[:4], *UNSEEN, *known[4:64], *ODD_TEXT]
+        return [*known[:4], *UNSEEN, *known[4:64], *words, *ODD_TEXT]
     padded = ["x" * domain.shortest, "x" * (domain.longest or 5000)]
-    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *ODD_TEXT]
+    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *ODD_TEXT]
 
 
 def _moments(domain: Domain, kind: str, seen: Cells) -> list[Any]:

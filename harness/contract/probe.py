@@ -28,8 +28,8 @@ class Usage:
 class FrameModel:
     """A model that answers frames: *stdin* is what the probe reads, *stdout* what it writes.
 
-    *constants* are the numbers by column that the model's own rules use, *classes* its own labels
-    in its own order, as the probe found them.
+    *constants* are numbers by column that the model's own rules use, *words* texts, *classes*
+    its own labels in its own order, *about* what else the probe told of it.
     """
 
     def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
@@ -52,6 +52,7 @@ class FrameModel:
         self.python = str(header.get("python", ""))
         self.methods: tuple[str, ...] = tuple(header["methods"])
         self.constants: Mapping[str, Sequence[float]] = header.get("constants") or {}
+        self.words: Sequence[str] = header.get("words") or ()
         self.classes: list[Any] | None = header.get("classes")
         self.about: Mapping[str, Any] = header.get("about") or {}
 

@@ -270,7 +270,8 @@ class Trial:
         """What is tried in each column."""
         known = self.training if self.training.rows else None
         constants = getattr(self.model, "constants", None)
-        return levels.pools(self.claims.domains, known, constants=constants)
+        words = getattr(self.model, "words", ())
+        return levels.pools(self.claims.domains, known, constants=constants, words=words)
 
     @cached_property
     def _drawn(self) -> rows.Plan:

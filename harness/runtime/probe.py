@@ -97,6 +97,7 @@ class Probe:
             "python": ".".join(map(str, sys.version_info[:3])),
             "methods": adapter.methods(model, self.settings.get("outputs") or {}),
             "constants": constants.mine(model),
+            "words": constants.words(model),
             "classes": adapter.classes(model),
             "about": adapter.about(model) | {"module": adapter.module(model)},
         }, []

@@ -16,7 +16,7 @@ from harness.contract.trial import Trial
 
 _FEWEST, _FEWEST_OF_LABEL = 200, 50
 _MADE, _SECONDS = 20_000, 0.5
-_LARGE_PART = 0.35
+_LARGE_PART, _OFTEN = 0.35, 0.10
 _COMMON, _OF_EVEN = 0.15, 0.5
 _SURE, _MOSTLY, _CUTS, _MOST_VALUES, _MOST_WORDS = 1e-5, 0.7, 16, 50, 300
 
@@ -43,7 +43,7 @@ def every_label_is_predicted(trial: Trial) -> Iterator[Failure]:
         if "probabilities" in trial.roles:
             why = _flat_probability(trial, label, share, asked)
         else:
-            why = _missed(trained, label, share, _predicted(asked), labels)
+            why = _missed(trained, label, share, _predicted(asked), labels, total)
         if why:
             of_it = np.flatnonzero(trained.truth == label)
             row = trained.rows.row(int(of_it[0])) if len(of_it) else {}
@@ -102,12 +102,20 @@ def _flat_probability(trial: Trial, label: int, share: float, asked: list[Values
 
 
 def _missed(
-    trained: Judged, label: int, share: float, predicted: set[int], labels: tuple[object, ...]
+    trained: Judged,
+    label: int,
+    share: float,
+    predicted: set[int],
+    labels: tuple[object, ...],
+    total: int,
 ) -> str:
     """Return why a model of labels alone should predict *label*: a third of the rows have it
-    and all get the same answer, or most rows of a whole region have it."""
+    and all get the same answer, it is common and thousands of unlike rows never get it, or most
+    rows of a whole region have it."""
     if len(predicted) == 1 and share >= _LARGE_PART:
         return f"every answer is {plain(labels[next(iter(predicted))])}"
+    if share >= _OFTEN and total >= _MADE // 2:
+        return "rows from all over the schema never get it either"
     if share < min(_COMMON, _OF_EVEN / len(labels)):
         return ""
     own = trained.truth == label

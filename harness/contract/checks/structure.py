@@ -51,7 +51,15 @@ def batch_equals_single(trial: Trial) -> Iterator[Failure]:
                 return
     if count > 1:
         halves = np.arange(count // 2), np.arange(count // 2, count)
-        yield from rearranged(trial, [("in half the batch", half) for half in halves])
+        parts = [("in half the batch", half) for half in halves]
+        parts += [(f"in a batch of {n}", np.arange(n)) for n in _square(trial) if n < count]
+        yield from rearranged(trial, parts)
+
+
+def _square(trial: Trial) -> list[int]:
+    """Return the numbers of rows at which an answer or its input is as wide as it is long, and
+    their like: there a model may take rows for columns."""
+    return sorted({2, 3, trial.claims.width, len(trial.claims.columns)} - {1})
 
 
 def _explained(trial: Trial, role: str, one: Batch) -> Iterator[Failure]:
