@@ -148,7 +148,12 @@ def judged(
         "checks": [c["id"] for c in failed],
         "reasons": [c["reason"] for c in failed],
         "failures": [
-            {"check": c["id"], "rule": f["cause"]["rule"], "observed": f["observed"]}
+            {
+                "check": c["id"],
+                "rule": f["cause"]["rule"],
+                "calls": f["cause"]["calls"],
+                "observed": f["observed"],
+            }
             for c in failed
             for f in c["failures"]
         ],
@@ -197,6 +202,8 @@ def totals(results: list[dict[str, Any]]) -> tuple[str, bool]:
         f"causes        {len(exact)} of {len(mutants)} exactly right in the failure told first "
         f"({len(exact) / count:.1%}), {len(entirely)} in every failure told",
         f"false alarms  {len(flagged)} of {len(healthy)} healthy models",
+        f"most calls    {max((f['calls'] for r in results for f in r['failures']), default=0)} "
+        "for one cause",
         f"longest       {max((r['seconds'] for r in results), default=0):.1f} s; "
         f"{len(slow)} above {SECONDS:g} s",
     ]

@@ -423,7 +423,7 @@ class Trial:
             passing,
             self.pools,
             fresh=self.answered if oracle.bulk else self.fresh,
-            left=lambda: MOST_CALLS - 1 - (self.calls - began),
+            left=lambda: MOST_CALLS - 4 - (self.calls - began),
             pace=self.pace,
         )
 
