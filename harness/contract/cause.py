@@ -146,6 +146,8 @@ def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precisi
         if rule is None or not fits(rule):
             break
         wider = len(rule.conditions) > len(found.rule.conditions)
+        if wider and not (terms.oracle.bulk or terms.oracle.group):
+            break  # too few can be asked to tell
         if wider and seen.inside is not None and seen.inside >= _NEARLY_ALWAYS:
             break  # a row that passes by chance is no reason to blame one more cell
         again = measured(rule)

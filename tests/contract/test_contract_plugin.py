@@ -455,7 +455,10 @@ def test_without_the_plugin_the_two_lines_work_all_the_same(repository: Reposito
     assert 1 == result.parseoutcomes()["passed"]
 
 
-def test_kept_rows_reach_hypothesis_tests_of_the_same_session(repository: Repository) -> None:
+def test_kept_rows_reach_hypothesis_tests_of_the_same_session(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)  # there Hypothesis keeps no database by default
     repository.write(bound=5e6)
     repository.run("-k", "values-are-finite")
     (repository.folder / "tests" / "test_own.py").write_text(OWN)
