@@ -31,7 +31,7 @@ MOST_CALLS = 60
 _MOST_KNOWN = 4096
 _RESERVE, _FIRST = 4, 14
 _MENDS = 3
-_MANY = 3
+_MANY, _MOST_TOLD = 3, 6  # a condition on more cells than that explains nothing to anybody
 _MOST_POINTS = 1500
 _NEARLY_ALWAYS = 0.9  # of the rows inside: then no further cell is blamed
 
@@ -191,6 +191,8 @@ def _explained(
 ) -> Explained:
     pool = join([row, bases])
     found = fewest(oracle, pool, known, left=left)
+    if len(found.columns) > _MOST_TOLD:
+        return Explained(row=row, rule=Rule(conditions=(), many=len(found.columns)))
     base = max(found.witness.values(), default=1)
     plain = mosaic(pool, source(pool, [(found.columns, base)]))
     parts: list[Part] = []

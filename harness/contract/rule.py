@@ -150,9 +150,12 @@ Part = Condition | Relation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """Conditions that hold together; none at all is a rule for every row."""
+    """Conditions that hold together; none at all is a rule for every row, or where no few cells
+    decide, but so *many* of them together.
+    """
 
     conditions: tuple[Part, ...]
+    many: int = 0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -163,7 +166,7 @@ class Rule:
     def text(self) -> str:
         """The rule for a reader: ``age < 18 and 5 < visits <= 7``."""
         if not self.conditions:
-            return "every row"
+            return f"{self.many} cells together, no few of them" if self.many else "every row"
         told: list[str] = []
         parts = list(self.conditions)
         for number, part in enumerate(parts):
