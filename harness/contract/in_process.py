@@ -18,8 +18,7 @@ from harness.contract.deadline import Overdue, Worker
 from harness.core.errors import DataInvalid, DataMissing, ModelUnusable
 from harness.runtime import adapter, constants, relation
 from harness.runtime.frame import Column
-from harness.spec.project import Model as Declared
-from harness.spec.project import Outputs, Project
+from harness.spec.project import Outputs
 
 MOST_TRAINING_ROWS = 20_000
 _SECONDS_TO_LOAD = 120.0
@@ -110,25 +109,6 @@ class InProcess:
         return Answer.from_frame(header, column)
 
 
-def open_project(project: Project, *, model: Declared | None = None) -> InProcess:
-    """Return the model that *project* declares (or *model*, one of its challengers), loaded.
-
-    Raises ModelUnusable with what went wrong and what to do.
-    """
-    declared = project.model if model is None else model
-    artifact = project.folder / declared.artifact
-    if not artifact.exists():
-        raise ModelUnusable(
-            f"{declared.name} has no artifact: {artifact} is not there",
-            hint="harness train" if declared.train else "[model] artifact names what load reads",
-        )
-    outputs = project.contract.outputs if project.contract else None
-    settings = {"name": declared.name, "load": declared.load, "input": declared.input}
-    return open_artifact(
-        artifact, settings, outputs=outputs, kind=declared.input, folder=project.folder
-    )
-
-
 def open_artifact(
     artifact: Path,
     settings: Mapping[str, Any],
@@ -163,16 +143,6 @@ def open_artifact(
             hint=f"run {settings.get('load') or artifact.name} by hand in {folder}",
         ) from raised
     return InProcess(model, methods, kind=kind, folder=folder, worker=worker)
-
-
-def training_rows(project: Project, *, most: int = MOST_TRAINING_ROWS) -> Batch:
-    """Return up to *most* training rows without the target; no rows where no data are declared.
-
-    Raises DataMissing, DataInvalid.
-    """
-    if project.data is None:
-        return Batch(columns=())
-    return read_rows(project.data.train, without=project.data.target, most=most)
 
 
 def read_rows(path: Path, *, without: str | None = None, most: int = MOST_TRAINING_ROWS) -> Batch:

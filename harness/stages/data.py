@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract.batch import Batch, Cells
+from harness.contract.draft_suspect import personal
 from harness.contract.schema import Domain, admits, domains
 from harness.core import canonical
 from harness.core.digest import Digest
@@ -17,15 +18,9 @@ from harness.core.errors import DataInvalid
 from harness.spec.project import Project
 from harness.stages.stage import Problem, StageResult
 
-PERSONAL_NAMES = re.compile(
-    r"(^|_)(e?mail|phone|mobile|ssn|iban|passport|first_?name|last_?name|surname|full_?name|"
-    r"birth_?(day|date)|address|street|ip_?address)($|_)",
-    re.IGNORECASE,
-)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,3}([. ]\d{3})*,\d+|[+-]?\d+([.]\d+)?")
 LOOKED_AT = 2000
-"""Cells of a text column that are looked at for numbers as text and for personal data."""
+"""Cells of a text column that are looked at for numbers as text."""
 
 
 def check(project: Project, tables: Mapping[str, Batch]) -> StageResult:
@@ -228,13 +223,7 @@ def _overlaps(tables: Mapping[str, Batch], key: tuple[str, ...]) -> list[Problem
 
 
 def _personal(train: Batch) -> list[Problem]:
-    suspects = []
-    for column in train.columns:
-        texts = column.values[:LOOKED_AT].tolist() if column.kind in ("string", "mixed") else []
-        if PERSONAL_NAMES.search(column.name) or any(
-            isinstance(text, str) and _EMAIL.fullmatch(text) for text in texts
-        ):
-            suspects.append(column.name)
+    suspects = [column.name for column in train.columns if personal(column)]
     if not suspects:
         return []
     return [

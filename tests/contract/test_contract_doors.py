@@ -22,10 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from harness.contract.batch import Batch, Broken, Refusal, cells
-from harness.contract.check import check_project, check_target, prepare
+from harness.contract.check import check_project, check_target, opening, prepare
 from harness.contract.deadline import Overdue, Worker
 from harness.contract.domain import admits
-from harness.contract.in_process import InProcess, open_project, training_rows
+from harness.contract.door import in_this_process
+from harness.contract.in_process import InProcess, read_rows
 from harness.contract.infer import Opened, open_target
 from harness.contract.probe import FrameModel
 from harness.contract.promise import Settings
@@ -80,6 +81,11 @@ def project(folder: Path) -> Project:
         contract=Contract(inputs=FEW_SCHEMA, outputs=Outputs(kind="probabilities", labels=LABELS)),
         ledger=Ledger(location=folder / ".harness" / "ledger.db"),
     )
+
+
+def open_project(project: Project) -> Any:
+    assert project.contract is not None
+    return in_this_process(opening(project), project.contract.outputs).model
 
 
 class Behind:
@@ -215,7 +221,8 @@ def test_a_project_is_checked_and_keeps_its_rows_beside_itself(project: Project)
 
 
 def test_training_rows_come_without_the_target(project: Project) -> None:
-    rows = training_rows(project, most=50)
+    assert project.data is not None
+    rows = read_rows(project.data.train, without=project.data.target, most=50)
 
     assert tuple(FEW) == rows.names
     assert 50 == rows.rows
@@ -238,7 +245,7 @@ def test_a_missing_artifact_says_how_to_make_it(project: Project) -> None:
     declared = replace(project.model, artifact=Path("nowhere"), train="doors_code:train")
 
     with pytest.raises(ModelUnusable) as unusable:
-        open_project(project, model=declared)
+        opening(project, declared)
 
     assert "harness train" == unusable.value.hint
 
