@@ -56,8 +56,10 @@ def hypothesis_jsonschema(case: Case, model: Any, budget: Budget) -> None:
     from hypothesis import given
     from hypothesis_jsonschema import from_schema
 
+    schema, formats = _own_formats(case)
+
     @_settings()
-    @given(from_schema(case.schema))
+    @given(from_schema(schema, custom_formats=formats))
     def test(row: dict[str, Any]) -> None:
         budget.spend(1)
         oracle.basic(case, model, oracle.frame(case, [row]))
@@ -119,6 +121,9 @@ def schemathesis_requests(case: Case, model: Any, budget: Budget) -> None:
     import schemathesis
     from hypothesis import given
 
+    rows, formats = _own_formats(case)
+    for name, strategy in formats.items():
+        schemathesis.openapi.format(name, strategy)
     kind, labels = case.outputs["kind"], case.labels
     single: dict[str, Any] = {"type": "number"}
     if kind == "labels":
@@ -144,7 +149,7 @@ def schemathesis_requests(case: Case, model: Any, budget: Budget) -> None:
                 "post": {
                     "requestBody": {
                         "required": True,
-                        "content": {"application/json": {"schema": case.schema}},
+                        "content": {"application/json": {"schema": rows}},
                     },
                     "responses": {
                         "200": {
@@ -218,6 +223,21 @@ def _kind(described: dict[str, Any]) -> tuple[str, bool]:
     types = described["type"]
     listed = [types] if isinstance(types, str) else types
     return next(t for t in listed if t != "null"), "null" in listed
+
+
+def _own_formats(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema with a format of its own for each date column, and how to draw it: JSON
+    Schema has no word for the bounds of a date, and a careful user would say them this way."""
+    formats: dict[str, Any] = {}
+    properties = {}
+    for name, described in case.schema["properties"].items():
+        if described.get("format") in ("date", "date-time"):
+            drawn = _cells(case, name).filter(lambda cell: cell is not None)
+            own = f"{described['format']}-of-{name.replace('_', '-')}"
+            formats[own] = drawn
+            described = {**described, "format": own}
+        properties[name] = described
+    return {**case.schema, "properties": properties}, formats
 
 
 def _cells(case: Case, name: str) -> Any:

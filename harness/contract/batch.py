@@ -6,6 +6,7 @@ A batch is columns of numpy arrays; nothing here knows pandas. The doors (``in_p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -177,20 +178,34 @@ class Written:
         self._next = (batch, batch.to_columns())
 
 
-class Refusal(Exception):
-    """The model raised. *type* is the exception's class, *mro* its classes' names."""
+_LONGEST = 400  # characters of an exception's message
 
-    def __init__(self, type: str, mro: Sequence[str], message: str) -> None:
+
+class Refusal(Exception):
+    """The model raised. *type* is the exception's class, *mro* its classes' names, *module* whose
+    code raised it, where that is known."""
+
+    def __init__(self, type: str, mro: Sequence[str], message: str, module: str = "") -> None:
         """Take what the model's exception said of itself."""
         super().__init__(f"{type}: {message}" if message else type)
         self.type = type
         self.mro = tuple(mro)
+        self.module = module
         self.message = message
 
     @classmethod
     def from_header(cls, error: Mapping[str, Any]) -> Refusal:
         """Return the refusal of one ``refused`` frame."""
-        return cls(str(error["type"]), error["mro"], str(error["message"]))
+        said = useful(str(error["message"]))
+        return cls(str(error["type"]), error["mro"], said, str(error.get("module") or ""))
+
+
+def useful(message: str) -> str:
+    """Return what of an exception's *message* helps a reader: without the clock and the source
+    line that a native library puts before it, without its stack, and not a whole table."""
+    text = re.sub(r"^\[\d\d:\d\d:\d\d\]\s+\S+:\d+:\s*", "", message.strip())
+    text = re.split(r"\n\s*Stack trace:|\n\s*\[bt\] ", text)[0].strip()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()} …"
 
 
 class Broken(Exception):

@@ -34,6 +34,7 @@ _LAST = 14  # questions that an oracle in bulk keeps for the end
 _MENDS = 3
 _MANY = 3
 _MOST_POINTS = 1500
+_BLURRED, _LIFT = 0.05, 4.0  # of rows outside; how much oftener rows inside must fail then
 _NEARLY_ALWAYS = 0.9  # of the rows inside: then no further cell is blamed
 
 
@@ -112,6 +113,8 @@ def explain(
             left=may,
             most=most,
         )
+        if not best.rule.conditions and not best.rule.many:
+            best = replace(best, rule=replace(best.rule, share=_share(asked, known, fresh)))
         if best.rule.conditions:
             best = _measured(
                 terms,
@@ -122,8 +125,27 @@ def explain(
     except OutOfTime:
         if best is None:
             raise
+    if _blurred(best):
+        share = _share(asked, known, fresh)
+        return Explained(row=row, rule=Rule(conditions=(), share=share))
     order = sorted(best.rule.conditions, key=lambda part: row.names.index(part.columns[0]))
     return replace(best, rule=replace(best.rule, conditions=tuple(order)))
+
+
+def _blurred(found: Explained) -> bool:
+    """Tell whether the rule explains nothing: rows outside of it fail nearly as often."""
+    if found.inside is None or found.outside is None:
+        return False
+    return found.outside > _BLURRED and found.inside < _LIFT * found.outside
+
+
+def _share(oracle: Oracle, known: Batch, fresh: Fresh | None) -> float | None:
+    """Return which share of other rows fails; None where it is as good as every one."""
+    if not oracle.bulk:
+        return 0.0 if known.rows else None
+    rows = known if fresh is None else fresh(_MOST_KNOWN)
+    share = float(oracle.mask(rows).mean()) if rows.rows else 0.0
+    return None if share >= _NEARLY_ALWAYS else share
 
 
 def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precision]) -> Explained:

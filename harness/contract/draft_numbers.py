@@ -163,7 +163,11 @@ def _by_name(name: str, low: float, high: float, *, whole: bool) -> Bounds | Non
         if whole and (words[-1:] == (key,) or joined == key):
             for first, last in ranges:
                 if first <= low and high <= last and (high - low) * 3 >= last - first:
-                    return Bounds(low=first, high=last, why=f"by its name, a {key}")
+                    return Bounds(
+                        low=first,
+                        high=last,
+                        why=f"by its name, {'an' if key == 'hour' else 'a'} {key}",
+                    )
     for word in words:
         if word in _PLACES:
             least, most = _PLACES[word]
@@ -203,7 +207,8 @@ def _down(value: float) -> float:
 def _tidy(value: float, step: float) -> float:
     """Return *value* without the dust of binary fractions below *step*."""
     places = max(0, 1 - math.floor(math.log10(step))) if step < 10 else 0
-    return round(value, places) if places and math.isfinite(value) and places < 300 else value
+    tidy = round(value, places) if places and math.isfinite(value) and places < 300 else value
+    return tidy or value  # a small bound beside zero is no dust
 
 
 def _remarks(there: Array, finite: Array, column: Cells, *, whole: bool) -> list[str]:

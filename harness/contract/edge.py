@@ -10,6 +10,7 @@ import numpy as np
 from harness.contract.axis import Axis, shortest
 from harness.contract.batch import moment, moment_text
 from harness.contract.domain import admits
+from harness.contract.instants import by_day, by_form
 from harness.contract.naturals import naturals
 from harness.contract.place import Found, Place, put_values
 from harness.contract.rule import Condition
@@ -24,9 +25,13 @@ def conditions(place: Place) -> Found:
     if place.bad is None:
         return (Condition(column=place.name, sign="missing"),), None
     line = place.line
-    if line is not None:
-        return _thresholds(place, line)
-    return values(place)
+    if line is None:
+        return values(place)
+    if line.form and place.setting[place.name].kind == "string":
+        found = by_day(place) or (by_form(place) if line.form == "datetime" else None)
+        if found is not None:
+            return found
+    return _thresholds(place, line)
 
 
 def unasked(place: Place) -> tuple[Condition, ...]:

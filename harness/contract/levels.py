@@ -7,7 +7,7 @@ training data's quantiles, magnitudes, the edges of number types, odd text, edge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,10 @@ ODD_TEXT = (
     *("e\u0301", "日本語", "🛩️", "\u200b", "\u202eabc", "a\x00b", "line\nbreak", "tab\t"),
     *("'; --", '"quoted", comma', "\\", "%s{0}", "x" * 1000, "\u00b2", "\u0663", "\u00bd"),
 )
+_LONG_RUNS = (
+    *("a" * 48 + "!", "1" * 48 + "x", "word " * 16 + "; word", "x, y. " * 12 + "?", " " * 64 + "x"),
+    *("(" * 48, "a@" + "a." * 24, "a sentence that has a mark within; it goes on"),
+)  # what a pattern that tries every way to split a run never gets done with
 _DATES = (
     *("0001-01-01", "1582-10-15", "1677-09-20", "1677-09-22", "1899-12-31", "1900-02-28"),
     *("1969-12-31", "1970-01-01", "1999-12-31", "2000-02-29", "2024-12-30", "2038-01-19"),
@@ -204,7 +208,7 @@ def _texts(domain: Domain, seen: Cells, words: Sequence[str]) -> list[str]:
         known = _distinct([*domain.values, *common])
         return [*known[:4], *UNSEEN, *known[4:64], *words, *ODD_TEXT]
     padded = ["x" * domain.shortest, "x" * (domain.longest or 5000)]
-    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *ODD_TEXT]
+    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *ODD_TEXT, *_LONG_RUNS]
 
 
 def _moments(domain: Domain, kind: str, seen: Cells) -> list[Any]:
@@ -218,9 +222,23 @@ def _moments(domain: Domain, kind: str, seen: Cells) -> list[Any]:
         return [*ends, *spread, *near, *edges, *(moment(text) for text in _MOMENTS)]
     form = date_text if domain.kind == "date" else moment_text
     texts = [form(at) for at in (*ends, *near) if EARLIEST <= at <= LATEST]
-    rest = [form(at) for at in edges]
+    span = (known[0], known[-1]) if known else ()
+    leap = _leap_days(*(map(moment, span) if span else (EARLIEST, LATEST)))
+    rest = [form(at) for at in (*map(moment, leap), *edges)]
     extra = list(_MOMENTS) if domain.kind == "datetime" else []
     return [*texts[:2], *spread, *texts[2:], *rest, *extra, *known[:32]]
+
+
+def _leap_days(low: int, high: int) -> Iterator[str]:
+    """Yield up to six days that only leap years have between two moments, the latest first."""
+    last, first = (min(max(int(at // 31_556_952_000_000) + 1970, 1), 9999) for at in (high, low))
+    days = (f"{y:04d}-02-29" for y in range(last, first - 1, -1) if _leap(y))
+    found = (day for day in days if low <= moment(day) <= high)
+    yield from (day for _, day in zip(range(6), found, strict=False))
+
+
+def _leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
 def date_text(microseconds: int) -> str:

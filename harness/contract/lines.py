@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.contract.examples import example_parts
 from harness.contract.promise import Cause, Failure, Outcome, Report
+from harness.contract.rule import brief
 
 _WIDTH = 100
 _LABEL = 13
@@ -82,7 +83,8 @@ def _failure(failure: Failure, command: str) -> Iterator[str]:
         yield from _entry("  row", _row(cells))
     yield from _entry("  observed", failure.observed)
     count = len(failure.cause.columns)
-    effort = f"{count} cell{'s' if count != 1 else ''}, {failure.cause.calls} calls"
+    calls = failure.cause.calls
+    effort = f"{count} cell{'s' if count != 1 else ''}, {calls} call{'s' if calls != 1 else ''}"
     effort += _precision(failure.cause)
     told = f"{failure.cause.rule} ({effort})" if count else failure.cause.rule
     yield from _entry("  cause", told)
@@ -101,12 +103,17 @@ def _precision(cause: Cause) -> str:
 
 
 def _row(cells: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in cells.items())
+    return ", ".join(f"{name} = {brief(value)}" for name, value in cells.items())
 
 
 def _example(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the whole row as Hypothesis' decorator: Python that can be copied, broken at cells."""
+    """Yield the whole row as Hypothesis' decorator: Python that can be copied, broken at cells.
+    Only a long text is told by its beginning; the JSON has it whole."""
     start, cells, end = example_parts(row)
+    cells = [
+        f"{name!r}: {brief(value)}" if isinstance(value, str) else cell
+        for cell, (name, value) in zip(cells, row.items(), strict=True)
+    ]
     line = f"{'  example':<{_LABEL}}{start}"
     room = " " * (_LABEL + 4)
     for number, cell in enumerate(cells):

@@ -20,6 +20,7 @@ Fresh = Callable[[int], Batch]
 _IN_BULK = 4000
 _FEW, _GROUP = 4, 256
 _DRAWS = 400
+_NEARLY = 64  # other values of a blamed column
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,7 @@ def _by_asking(
         failed += 1
     outside = None
     if oracle.group and fresh is not None and left() > 0:
-        rows = fresh(_GROUP)
+        rows = join([fresh(_GROUP), nearly(rule, row, pools)])
         out = rows.take(np.flatnonzero(~rule.matches(rows)))
         if out.rows and not oracle.any(out):
             outside = 0.0
@@ -130,6 +131,21 @@ def _extreme(rows: Batch, end: Callable[[Array], Any]) -> Batch:
             if np.isfinite(levels).all():
                 source[0, number] = int(end(levels))
     return mosaic(rows, source)
+
+
+def nearly(rule: Rule, row: Batch, pools: Mapping[str, Pool]) -> Batch:
+    """Return copies of *row*, which *rule* holds for, each with another value in one cell of it:
+    spread over what that column may hold."""
+    made = [row.head(0)]
+    for name in rule.columns:
+        levels, own = pools[name].levels, row[name]
+        if levels.kind != own.kind or not len(levels):
+            continue
+        some = np.unique(np.linspace(0, len(levels) - 1, min(len(levels), _NEARLY)).astype(int))
+        others = [value for value in map(levels.at, some.tolist()) if value is not None]
+        held = put_values(own, others)
+        made.append(row.take(np.zeros(len(held), np.int64)).put(held))
+    return join(made)
 
 
 def inside(

@@ -115,6 +115,22 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def rank(self) -> int:
+        """How early a failure is told: 0 first."""
+        if self.grade == "structural":
+            return 3 if self.id == "empty-batch" else 0
+        if self.grade == "valid":
+            return 2 if self.id.startswith(_OF_SEVERAL) else 1
+        return 4
+
+
+_OF_SEVERAL = (
+    *("declared-", "every-label-", "answers-go-with-", "no-slice-"),
+    *("probabilities-are-calibrated-", "unseen-values-"),
+)
+"""How the ids of valid checks begin that compare answers, or only ask for one in another way."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
@@ -134,8 +150,10 @@ class Report:
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """The checks that failed."""
-        return tuple(check for check in self.checks if check.outcome == "failed")
+        """The checks that failed, the gravest first: what holds of batches, which explains most
+        else, then what valid rows get, what is declared of several, and hostile ones."""
+        found = (check for check in self.checks if check.outcome == "failed")
+        return tuple(sorted(found, key=lambda check: check.rank))
 
     @property
     def ok(self) -> bool:
@@ -150,7 +168,10 @@ class Report:
             "digest": self.digest,
             "rows": self.rows,
             "coverage": {str(t): share for t, share in sorted(self.coverage.items())},
-            "checks": [_outcome_json(check, self.command) for check in self.checks],
+            "checks": [
+                _outcome_json(check, self.command)
+                for check in (*self.failed, *(c for c in self.checks if c.outcome != "failed"))
+            ],
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
             "tolerance": self.tolerance,

@@ -170,7 +170,9 @@ def _same(one: float, other: float) -> bool:
 def _signed(one: Condition, other: str, join: str, low: float, high: float) -> Iterator[Relation]:
     value = _round(low, high)
     for sign in dict.fromkeys((one.sign, one.sign[0], one.sign[0] + "=")):
-        yield Relation(column=one.column, other=other, sign=sign, join=join, value=value)
+        yield Relation(
+            column=one.column, other=other, sign=sign, join=join, value=value, form=one.form
+        )
 
 
 def _round(low: float, high: float) -> float:
@@ -201,7 +203,14 @@ def _joined(terms: Terms, part: Condition, other: str) -> Iterator[Relation]:
         low, high = min(found) - slack, max(found) + slack
         if math.isfinite(low) and math.isfinite(high):
             value_at = shortest(low, high)
-            yield Relation(column=part.column, other=other, sign=part.sign, join=by, value=value_at)
+            yield Relation(
+                column=part.column,
+                other=other,
+                sign=part.sign,
+                join=by,
+                value=value_at,
+                form=part.form,
+            )
 
 
 def _mover(terms: Terms, against: Batch) -> tuple[Batch, str] | None:

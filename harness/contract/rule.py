@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ _JOIN: Mapping[str, Any] = {
     "*": np.multiply,
     "/": np.divide,
 }
+_LISTED = 6
+_LONG_TEXT, _SHOWN_OF_TEXT = 120, 60
 _TURNED: Mapping[str, str] = {">": "<", ">=": "<="}
 
 
@@ -90,7 +92,7 @@ class Condition:
             case "unseen":
                 return f"{self.column} is a value that training data don't have"
             case "in":
-                return f"{self.column} in {self.value!r}"
+                return f"{self.column} in {_listed(self.value)}"
             case "text":
                 return f"{self.column} {self.value.text}"
         if self.known is None:
@@ -105,19 +107,37 @@ class Condition:
             shown = shortest(shown, shown + (self.known - shown) / 16)  # the threshold is beyond
         if self.form and isinstance(shown, int):
             shown = moment_text(shown)[: 10 if self.form == "date" else None]
-        return repr(shown)
+        return brief(shown)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """Return *values* as a tuple for a reader, many of them by the first ones and their number."""
+    if len(values) <= _LISTED:
+        few = ", ".join(brief(value) for value in values)
+        return f"({few},)" if len(values) == 1 else f"({few})"
+    few = ", ".join(brief(value) for value in values[: _LISTED // 2])
+    return f"({few}, … {len(values)} such values)"
+
+
+def brief(value: Any) -> str:
+    """Return *value* as Python writes it; a long text by its beginning and its length."""
+    if isinstance(value, str) and len(value) > _LONG_TEXT:
+        return f"{value[:_SHOWN_OF_TEXT]!r}… ({len(value):,} characters)"
+    return repr(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
     """Two cells' part in a rule: *column* *sign* *other*, or, with an arithmetic *join*
-    (``+ - * /``), *column* *join* *other* *sign* *value*."""
+    (``+ - * /``), *column* *join* *other* *sign* *value*. *form* is ``date`` or ``datetime`` where
+    the two are moments: their difference is in microseconds."""
 
     column: str
     other: str
     sign: str
     join: str = ""
     value: float = 0.0
+    form: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -142,20 +162,37 @@ class Relation:
         """The relation for a reader."""
         if not self.join:
             return f"{self.column} {self.sign} {self.other}"
-        return f"{self.column} {self.join} {self.other} {self.sign} {self.value!r}"
+        return f"{self.column} {self.join} {self.other} {self.sign} {self._shown}"
+
+    @property
+    def _shown(self) -> str:
+        return span(self.value) if self.form and self.join == "-" else repr(self.value)
 
 
 Part = Condition | Relation
 
 
+_UNITS = (("day", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000))
+
+
+def span(microseconds: float) -> str:
+    """Return a duration for a reader, in the largest unit that it is a whole number of."""
+    for unit, size in _UNITS:
+        count, rest = divmod(microseconds, size)
+        if not rest and microseconds:
+            return f"{count:.0f} {unit}{'s' if unit == 'day' and abs(count) != 1 else ''}"
+    return f"{microseconds / 1_000_000:.12g} s"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     """Conditions that hold together; none at all is a rule for every row, or where no few cells
-    decide, but so *many* of them together.
+    decide: so *many* of them together, or none that was found, where only a *share* of rows fails.
     """
 
     conditions: tuple[Part, ...]
     many: int = 0
+    share: float | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -163,10 +200,22 @@ class Rule:
         return tuple(dict.fromkeys(name for part in self.conditions for name in part.columns))
 
     @property
+    def _unexplained(self) -> str:
+        if self.many:
+            return f"{self.many} cells together, no few of them"
+        if self.share is None:
+            return "every row"
+        if not self.share:
+            return "no few cells of the row explain it, and other rows pass"
+        return (
+            f"no few cells of the row explain it: {self.share * 100:.3g} % of other rows fail, too"
+        )
+
+    @property
     def text(self) -> str:
         """The rule for a reader: ``age < 18 and 5 < visits <= 7``."""
         if not self.conditions:
-            return f"{self.many} cells together, no few of them" if self.many else "every row"
+            return self._unexplained
         told: list[str] = []
         parts = list(self.conditions)
         for number, part in enumerate(parts):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from harness.contract.coverage import Coverage
 from harness.contract.locate import Located, Trouble, locate, real_troubles
 from harness.contract.outputs import Reading, read, shown
 from harness.contract.promise import OutOfTime
-from harness.contract.rule import Rule
+from harness.contract.rule import Condition, Rule
 from harness.contract.trial import Trial
 
 FIRST, GROWTH, LARGEST = 1000, 10, 100_000
@@ -204,8 +204,43 @@ class _Going:
                 )
         self.coverage.add(made.codes)
 
+    def _widened(self, found: Located) -> Located:
+        """Return *found*, where it is a value of a column in which no unseen value is answered, as
+        just that; then no row with an unseen value in such a column is asked for again."""
+        known = self.trial.unseen
+        part = found.rule.conditions[0] if found.rule and found.rule.conditions else None
+        if found.rule is None or len(found.rule.conditions) != 1 or found.trouble is None:
+            return found
+        if not isinstance(part, Condition):
+            return found
+        if part.column not in known and self._again(part):
+            values = self.trial.training[part.column].values.tolist()
+            known[part.column] = tuple(dict.fromkeys(v for v in values if v is not None))
+        if part.column not in known:
+            return found
+        if part.sign == "==" and part.value in known[part.column]:
+            return found
+        rules = {
+            name: Rule(conditions=(Condition(column=name, sign="unseen", value=values),))
+            for name, values in known.items()
+        }
+        self.rules += [rule for name, rule in rules.items() if name != part.column]
+        rule = rules[part.column]
+        failure = found.trouble.failure
+        cause = replace(failure.cause, rule=rule.text, inside=None, outside=None)
+        told = replace(found.trouble, failure=replace(failure, cause=cause))
+        return replace(found, trouble=told, rule=rule)
+
+    def _again(self, part: Condition) -> bool:
+        """Tell whether *part* is one more value of an open column that is not answered: then it is
+        no longer worth while to find each."""
+        domain = next(d for d in self.trial.claims.domains if d.name == part.column)
+        told = sum(one.failure.cause.columns == part.columns for one in self.troubles)
+        return domain.open and part.sign == "==" and told > 0
+
     def _note(self, found: Located) -> str:
         """Keep what was *found*; return why the sweep must stop, if it must."""
+        found = self._widened(found)
         if found.trouble is not None:
             self.troubles.append(found.trouble)
         if found.rule is not None:

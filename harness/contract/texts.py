@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,12 @@ class Property:
                 return str(self.argument) in text
             case "without":
                 return str(self.argument) not in text
+            case "offset":
+                return offset(text) == self.argument
+            case "other offset":
+                return offset(text) not in ("", self.argument)
+            case "day":
+                return text[5:10] == self.argument
         return _PLAIN[self.name][0](text)
 
     @property
@@ -38,7 +45,23 @@ class Property:
                 return f"has {self.argument!r} in it"
             case "without":
                 return f"has no {self.argument!r} in it"
+            case "offset":
+                return f"is at offset {self.argument}" if self.argument else "has no offset"
+            case "other offset":
+                return f"is at another offset than {self.argument}"
+            case "day":
+                return "is 29 February"
         return _PLAIN[self.name][1]
+
+
+def offset(text: str) -> str:
+    """Return the offset that the text of a date-time ends in (``Z``, ``+02:00``), if any."""
+    found = re.search(r"[T ]\d\d:\d\d:\d\d(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)$", text)
+    return found[1] if found else ""
+
+
+def _fraction(text: str) -> bool:
+    return re.search(r":\d\d\.\d", text) is not None
 
 
 def _number(text: str) -> bool:
@@ -71,6 +94,8 @@ _PLAIN: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "no whole": (lambda text: not _whole(text), "does not read as a whole number"),
     "padded": (lambda text: text != text.strip(), "begins or ends with a space"),
     "capital": (lambda text: text != text.lower(), "has a capital letter in it"),
+    "fraction": (_fraction, "has a fraction of a second"),
+    "no fraction": (lambda text: not _fraction(text), "has no fraction of a second"),
     "no capital": (lambda text: text == text.lower(), "has no capital letter in it"),
 }
 
@@ -89,6 +114,8 @@ def properties(failing: Sequence[str], passing: Sequence[str]) -> Iterator[Prope
     if not failing or not passing:
         return
     for name, (holds, _) in _PLAIN.items():
+        if name.endswith("fraction"):
+            continue  # a date-time's: asked about in ``instants``
         if all(map(holds, failing)) and not any(map(holds, passing)):
             yield Property(name=name)
     short, long = max(map(len, passing)), min(map(len, failing))

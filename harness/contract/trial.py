@@ -61,7 +61,8 @@ class Trial(Asking):
 
     *given* is all training rows as they came, *training* those of their columns that are inputs
     (no rows, when one is lacking), *dev* the dev rows with their target, if there are any. *rate*
-    says how many rows a second were answered in a small batch.
+    says how many rows a second were answered in a small batch. *unseen* are the known values of
+    columns in which the model answers no other.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Trial(Asking):
         self.sweep: Sweep | None = None
         self.hostile: HostilePass | None = None
         self.known: dict[str, Known] = {}
+        self.unseen: dict[str, tuple[Any, ...]] = {}
         self.judged: dict[str, Judged] = {}
         self.visits: dict[tuple[object, ...], Visit] = {}
         self.blamed: dict[int, Mapping[str, Failure]] = {}

@@ -57,10 +57,8 @@ def _from_values(
         return (Condition(column=name, sign="text", value=exact),), min(failing, key=len)
     if unseen:
         return _unseen(place, known)
-    several = sorted({bad, *failing}, key=repr)
-    if len(several) <= 6:
-        return (Condition(column=name, sign="in", value=tuple(several)),), None
-    return (Condition(column=name, sign="==", value=bad),), None
+    several = sorted({bad, *failing}, key=repr)  # one of them alone would be no true rule
+    return (Condition(column=name, sign="in", value=tuple(several)),), None
 
 
 def _unseen(place: Place, known: Sequence[Any]) -> Found:

@@ -168,8 +168,6 @@ class DataMissing(HarnessError):
 class DataInvalid(HarnessError):
     """A data file can't be read, or lacks a declared column."""
 
-    exit_code = 1
-
 
 # decision, ledger
 class LedgerMissing(HarnessError):

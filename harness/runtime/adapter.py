@@ -102,7 +102,8 @@ def module(model: Any) -> str:
 
 
 def failure(raised: BaseException) -> dict[str, Any]:
-    """Return an exception as a frame's ``error``: its type, its classes' names, its message."""
+    """Return an exception as a frame's ``error``: its type, its classes' names, its message, and
+    the module whose code raised it."""
     names = [kind.__name__ for kind in type(raised).__mro__ if kind is not object]
     try:
         message = str(raised)
@@ -110,7 +111,15 @@ def failure(raised: BaseException) -> dict[str, Any]:
         message = f"(its message can't be made: {type(unsayable).__name__})"
     if len(message) > MESSAGE:
         message = f"{message[:MESSAGE]}… ({len(message)} characters)"
-    return {"type": names[0], "mro": names, "message": message}
+    return {"type": names[0], "mro": names, "message": message, "module": _origin(raised)}
+
+
+def _origin(raised: BaseException) -> str:
+    trace, name = raised.__traceback__, ""
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        trace = trace.tb_next
+    return name
 
 
 def declared(error: Mapping[str, Any], errors: Iterable[str]) -> bool:

@@ -151,8 +151,11 @@ def encode(name: str, values: Sequence[Any], *, dtype: str = "") -> Column:
     kinds = {_kind(kind) for kind in types} - {"nothing"}
     if kinds <= {"float"} and kinds:
         return numbers(name, "f8", cells, dtype)
+    void = all(c != c for c in cells if isinstance(c, float))  # NaN beside what is no number
     if kinds == {"boolean"}:
         return numbers(name, "b1", cells, dtype)
+    if kinds == {"boolean", "float"} and void:
+        return numbers(name, "b1", [None if is_missing(c) else c for c in cells], dtype)
     if kinds == {"integer"} or kinds == {"integer", "float"}:
         whole = [c for c in cells if isinstance(c, int)]
         low, high = min(whole), max(whole)
@@ -169,9 +172,7 @@ def encode(name: str, values: Sequence[Any], *, dtype: str = "") -> Column:
     if kinds == {"date"}:
         listed = [None if is_missing(c) else microseconds(c) for c in cells]
         return numbers(name, "us", listed, "date")
-    if kinds == {"text"} or (
-        kinds == {"text", "float"} and all(c != c for c in cells if isinstance(c, float))
-    ):
+    if kinds == {"text"} or (kinds == {"text", "float"} and void):
         try:
             return text(name, [None if is_missing(c) else c for c in cells], dtype)
         except UnicodeEncodeError:

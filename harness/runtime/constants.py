@@ -70,7 +70,7 @@ def _modules(model: Any, objects: Sequence[Found]) -> set[str]:
             found.add(item.__module__)
         else:
             found.update(kind.__module__ for kind in type(item).__mro__)
-    return found
+    return {name for name in found if isinstance(name, str)}  # torch makes functions of no module
 
 
 def _walk(model: Any) -> Iterator[Found]:

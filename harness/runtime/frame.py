@@ -27,7 +27,8 @@ class Column:
 
     *nulls* is a bit mask, least significant bit first, 1 where the cell is missing; None where no
     cell is. *dtype* says how the cell should be held on the other side: ``""`` (the type's usual
-    one), ``category``, ``Int64``, ``boolean``, ``string``, ``object``, or a numpy name.
+    one), ``category`` (``category:["a", "b"]``: with these), ``Int64``, ``boolean``, ``string``,
+    ``object``, or a numpy name.
     """
 
     name: str

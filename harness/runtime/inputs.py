@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from harness.runtime.categories import categorical, dictionary
     from harness.runtime.cells import EXTENSIONS, decode, decode_array, library
     from harness.runtime.frame import NUMBERS, Column
     from harness.runtime.layout import LAYOUTS, laid
 else:
+    from categories import categorical, dictionary
     from cells import EXTENSIONS, decode, decode_array, library
     from frame import NUMBERS, Column
     from layout import LAYOUTS, laid
@@ -37,8 +39,9 @@ def build(columns: Sequence[Column], *, kind: str, index: str = "range") -> Any:
     pyarrow: a Table. documents: a list of JSON values, a fresh one a row, from the one column
     ``document``. *index* is the row index of a DataFrame (``range``, ``shifted``, ``shuffled``,
     ``string``, ``repeated``), or how an array or a Table lies in memory (``layout.LAYOUTS``). A
-    *dtype* may say more: ``category:reversed`` and ``category:extra`` for other categories than the
-    sorted ones that are there, ``object:nan`` and ``object:NA`` for what a missing cell is.
+    *dtype* may say more: ``category:["a", "b"]`` for these categories and whatever else is there,
+    ``category:reversed`` and ``category:extra`` for other ones than the sorted ones that are there,
+    ``object:nan`` and ``object:NA`` for what a missing cell is.
     Raises Unbuildable, or LibraryMissing when the environment lacks the library.
     """
     if kind not in KINDS:
@@ -101,12 +104,12 @@ def _hold(column: Column) -> Any:
         return _strings(column)
     if column.type == "json" or (dtype == "date" and column.type == "us"):
         values = _objects(column)
-        return _categorical(values, dtype) if dtype.startswith("category") else values
+        return categorical(values, dtype) if dtype.startswith("category") else values
     values, gone = decode_array(column)
     if dtype.startswith("object"):
         return _objects(column)
     if dtype.startswith("category"):
-        return _categorical(_usual(values, gone), dtype)
+        return categorical(_usual(values, gone), dtype)
     if column.type == "us":
         return pandas.Series(values).dt.tz_localize("UTC").astype(dtype) if "," in dtype else (
             values.astype(dtype) if dtype.startswith("datetime64") else values
@@ -169,22 +172,12 @@ def _objects(column: Column) -> Any:
     return library("numpy").fromiter(cells, object, column.rows)
 
 
-def _categorical(values: Any, dtype: str) -> Any:
-    held = library("pandas").Categorical(values)
-    known = held.categories
-    if dtype == "category:reversed":
-        return held.reorder_categories(known[::-1])
-    if dtype == "category:extra":
-        return held.set_categories([" harness unused", *known, "harness unused"])
-    return held
-
-
 def _strings(column: Column) -> Any:
     pandas = library("pandas")
     if column.dtype.startswith("object"):
         return _objects(column)
     if column.dtype.startswith("category"):
-        return _categorical(decode(column), column.dtype)
+        return categorical(decode(column), column.dtype)
     if column.dtype == "string":
         return pandas.array(decode(column), dtype="string")
     if int(pandas.__version__.split(".")[0]) < 3:
@@ -253,22 +246,7 @@ def _arrow(column: Column) -> Any:
             f"column {column.name!r} of type {column.type} does not fit into one Arrow type: "
             f"{type(bad).__name__}"
         ) from bad
-    return _dictionary(held, column.dtype) if column.dtype.startswith("category") else held
-
-
-def _dictionary(values: Any, dtype: str) -> Any:
-    held = values.dictionary_encode()
-    arrow, compute = library("pyarrow"), library("pyarrow.compute")
-    if dtype == "category:reversed":
-        last = arrow.scalar(len(held.dictionary) - 1, held.indices.type)
-        indices = compute.subtract(last, held.indices)
-        return arrow.DictionaryArray.from_arrays(indices, held.dictionary[::-1])
-    if dtype == "category:extra":
-        unused = arrow.array([" harness unused"], held.dictionary.type)
-        indices = compute.add(held.indices, arrow.scalar(1, held.indices.type))
-        whole = arrow.concat_arrays([unused, held.dictionary])
-        return arrow.DictionaryArray.from_arrays(indices, whole)
-    return held
+    return dictionary(held, column.dtype) if column.dtype.startswith("category") else held
 
 
 def _arrow_values(column: Column) -> Any:

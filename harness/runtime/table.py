@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ _USUAL = (
     *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)),
 )
 """Dtypes that a column's type says already."""
+_MOST = 1000  # categories that a dtype names
 
 
 def read_table(
@@ -57,7 +59,7 @@ def read_table(
 
 def kind_of(column: Column) -> str:
     """Return the kind of a column as ``read_table`` names it."""
-    if column.dtype == "category":
+    if column.dtype.startswith("category"):
         return "category"
     if column.dtype == "date":
         return "date"
@@ -101,7 +103,10 @@ def _parquet(
     found = []
     for name in names:
         column = encode_arrow(name, table.column(name))
-        found.append(replace(column, dtype=extension.get(name, column.dtype)))
+        dtype = extension.get(name, column.dtype)
+        if dtype == "category" and (chunks := table.column(name).unify_dictionaries().chunks):
+            dtype = _categories(chunks[0].dictionary.to_pylist())
+        found.append(replace(column, dtype=dtype))
     return total, found
 
 
@@ -136,10 +141,26 @@ def _pandas(
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     names = _pick(path, list(frame.columns), columns)
     part = frame.iloc[start:stop]
-    return len(frame), [_usual(encode_series(name, part[name])) for name in names]
+    return len(frame), [_usual(_encoded(name, part[name])) for name in names]
+
+
+def _encoded(name: str, series: Any) -> Column:
+    column = encode_series(name, series)
+    if column.dtype != "category":
+        return column
+    return replace(column, dtype=_categories(series.dtype.categories.tolist()))
+
+
+def _categories(known: list[Any]) -> str:
+    """Return the dtype that keeps the *known* categories and their order in every batch; more than
+    a thousand of them, or such that JSON has no word for, are left to each batch."""
+    plain = {type(value) for value in known} <= {str, int, bool} and 0 < len(known) <= _MOST
+    return f"category:{json.dumps(known)}" if plain else "category"
 
 
 def _usual(column: Column) -> Column:
+    if column.type == "b1" and column.nulls is not None and column.dtype == "object":
+        return replace(column, dtype="object:nan")  # what pandas puts where a CSV cell is empty
     plain = column.dtype == "object" and column.type in ("str", "json", "b1")
     return replace(column, dtype="") if plain else column
 

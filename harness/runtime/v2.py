@@ -191,7 +191,8 @@ def _column(tensor: Any, place: int, dtypes: Mapping[str, str]) -> Column:
         return _texts(name, data, where, dtype)
     if datatype == "BOOL":
         _check(data, lambda cell: cell is True or cell is False, where, "neither true nor false")
-        return cells.numbers(name, "b1", data, _kept(dtype, "boolean", "object", "category"))
+        kept = _kept(dtype, "boolean", "object", "object:nan", "category")
+        return cells.numbers(name, "b1", data, kept)
     return _numbers(name, data, datatype, where, dtype)
 
 
@@ -243,7 +244,8 @@ def _texts(name: str, data: list[Any], where: str, dtype: str) -> Column:
 
 
 def _kept(dtype: str, *fitting: str) -> str:
-    return dtype if dtype in fitting else ""
+    known = dtype.startswith("category:[") and "category" in fitting
+    return dtype if known or dtype in fitting else ""
 
 
 def _moment(text: str) -> int | None:

@@ -311,7 +311,7 @@ def test_a_declared_direction_is_checked_and_names_its_column() -> None:
 
     (failure,) = outcome(report, "declared-directions-hold").failures
     assert ("age", "plan") == failure.cause.columns
-    assert "age goes up, plan == 'gold'" == failure.cause.rule
+    assert "age goes up, plan == 'gold', but not from 60 to 61" == failure.cause.rule
 
 
 def test_a_declared_invariant_is_checked_and_names_its_column() -> None:

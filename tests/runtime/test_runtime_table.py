@@ -15,7 +15,7 @@ from pyarrow import parquet
 from runtime_models import RUNTIME, Repo
 from runtime_strategies import tables
 
-from harness.runtime import cells, table
+from harness.runtime import adapter, cells, table
 from harness.runtime.frame import Column
 from harness.runtime.inputs import build
 from harness.runtime.table import read_table
@@ -94,7 +94,7 @@ def test_kinds_name_what_a_person_would(tmp_path: Path) -> None:
     wanted |= {"nullable": "integer", "zoned": "datetime", "money": "number"}
     assert wanted == kinds
     assert {
-        "category": "category",
+        "category": 'category:["a"]',
         "nullable": "Int64",
         "date": "date",
         "zoned": "datetime64[us, UTC]",
@@ -190,3 +190,42 @@ def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
     for name in ("t.parquet", "t.csv"):
         rows, _, found = read_table(tmp_path / name)
         assert (0, ["a"], 0) == (rows, [c.name for c in found], found[0].rows)
+
+
+def test_a_csv_column_of_truth_values_may_have_empty_cells(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\nTrue,1\n,2\nFalse,3\n")
+
+    _, kinds, found = read_table(tmp_path / "t.csv")
+
+    assert "boolean" == kinds["a"]
+    held = build(found, kind="pandas")["a"]
+    assert "object" == str(held.dtype)
+    assert [True, False] == held.dropna().tolist()
+    assert isinstance(held[1], float)  # NaN, as pandas.read_csv has it
+
+
+def test_categories_of_the_data_are_those_of_every_batch(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"c": pd.Categorical(["b", "a", None], categories=["b", "a", "z"])})
+    frame.to_parquet(tmp_path / "t.parquet")
+
+    _, kinds, found = read_table(tmp_path / "t.parquet")
+    again = [cells.encode("c", held, dtype=found[0].dtype) for held in ([None], [], ["q", "a"])]
+
+    assert {"c": "category"} == kinds
+    built = [build([column], kind="pandas")["c"].cat.categories.tolist() for column in again]
+    assert ["b", "a", "z"] == built[0] == built[1]
+    assert ["b", "a", "z", "q"] == built[2]
+    arrow = build([again[2]], kind="pyarrow")["c"].chunk(0)
+    assert ["b", "a", "z", "q"] == arrow.dictionary.to_pylist()
+    assert ["q", "a"] == arrow.to_pylist()
+
+
+def test_a_refusal_names_the_module_that_raised_it() -> None:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    model = text.CountVectorizer().fit(["a text", "another"])
+    model.predict = model.transform
+
+    header, _ = adapter.call(model, "predict", [42])
+
+    assert "AttributeError" == header["error"]["type"]
+    assert "sklearn.feature_extraction.text" == header["error"]["module"]

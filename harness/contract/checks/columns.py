@@ -82,6 +82,9 @@ def _named(trial: Trial, how: str) -> tuple[str, ...]:
     return trial.claims.columns
 
 
+_SEVERAL = 3
+
+
 @valid
 def unseen_values_in_open_columns_are_answered(trial: Trial) -> Iterator[Failure]:
     """A value that training data don't have is answered where the column is open."""
@@ -104,10 +107,11 @@ def unseen_values_in_open_columns_are_answered(trial: Trial) -> Iterator[Failure
         seen = _unanswered(trial, batch)
         if not seen:
             continue
-        alone = (
-            (row, _unanswered(trial, batch.take(np.array([row])))) for row in range(batch.rows)
-        )
-        row, seen = next(((r, s) for r, s in alone if s), (0, seen))
+        alone = [_unanswered(trial, batch.take(np.array([row]))) for row in range(batch.rows)]
+        row = next((number for number, said in enumerate(alone) if said), 0)
+        seen = alone[row] or seen
+        if alone[0] and sum(map(bool, alone)) >= _SEVERAL:  # the first is as plain as can be
+            trial.unseen[domain.name] = tuple(v for v in known if v is not None)
         rule = f"{domain.name} is a value that training data don't have"
         cause = Cause(columns=(domain.name,), rule=rule, calls=trial.calls - calls)
         yield Failure(row=batch.row(row), observed=seen, cause=cause)

@@ -53,24 +53,47 @@ def another_spelling_is_refused_or_answered_the_same(trial: Trial) -> Iterator[F
 
 
 MISSING = "missing column"
+_NO_TEXT = "assumed errors: scikit-learn's text code refuses what is no text in its own way"
 Problem = Callable[[Trial, Case, HostilePass], str]
+Seen = dict[str, list[tuple[Case, str]]]
+"""Cases and what is wrong with each, by the kind of their oddity."""
 
 
 def _told(trial: Trial, concerned: Callable[[Case], bool], problem: Problem) -> Iterator[Failure]:
     """Yield one failure for each kind of oddity that is a problem, with the columns it is in."""
     found = hostile_pass(trial)
-    by_kind: dict[str, list[tuple[Case, str]]] = {}
+    by_kind: Seen = {}
     for case in found.cases:
         if concerned(case) and (seen := problem(trial, case, found)):
             by_kind.setdefault(case.oddity.kind, []).append((case, seen))
+    if by_kind and all(case.oddity.spelling for cases in by_kind.values() for case, _ in cases):
+        by_kind = _by_column(by_kind)
     for kind, cases in list(by_kind.items())[:_MOST]:
         case, seen = cases[0]
         name = case.oddity.column
         rule = f"{name}: {kind}" if name else kind
-        if len(cases) > 1:
-            rule += f" (and in {', '.join(c.oddity.column for c, _ in cases[1:])})"
+        others = dict.fromkeys(c.oddity.column for c, _ in cases if c.oddity.column != name)
+        if others:
+            rule += f" (and in {', '.join(others)})"
         cause = Cause(columns=(name,) if name else (), rule=rule, calls=1)
         yield Failure(row=case.row, observed=seen, cause=cause)
+
+
+def _by_column(by_kind: Seen) -> Seen:
+    """Return cases of spelling by the kinds that their column is in: one fact for a column."""
+    kinds: dict[str, list[str]] = {}
+    first: dict[str, tuple[Case, str]] = {}
+    for kind, cases in by_kind.items():
+        for case, seen in cases:
+            name = case.oddity.column
+            first.setdefault(name, (case, seen))
+            if kind not in kinds.setdefault(name, []):
+                kinds[name].append(kind)
+    found: Seen = {}
+    for name, told in kinds.items():
+        others = (kind.removeprefix("value ").removeprefix("number ") for kind in told[1:])
+        found.setdefault(", ".join([told[0], *others]), []).append(first[name])
+    return found
 
 
 def _unanswered(trial: Trial, case: Case, found: HostilePass) -> str:
@@ -79,6 +102,10 @@ def _unanswered(trial: Trial, case: Case, found: HostilePass) -> str:
     if case.refusal is not None:
         if declared(trial.claims, case.refusal):
             return ""
+        if _no_text(case):
+            if _NO_TEXT not in trial.notes:
+                trial.notes.append(_NO_TEXT)
+            return ""
         return f"raised {case.refusal}: not among the declared errors"
     for role, answer in (case.answers or {}).items():
         if problem := shape_problem(trial.claims, role, answer, case.batch.rows):
@@ -86,24 +113,33 @@ def _unanswered(trial: Trial, case: Case, found: HostilePass) -> str:
     return ""
 
 
+def _no_text(case: Case) -> bool:
+    """Return whether it is scikit-learn's own code for texts (``CountVectorizer`` and its like)
+    that meets what is no text: no model's own doing."""
+    refusal, value = case.refusal, case.oddity.value
+    if refusal is None or isinstance(value, str) or case.oddity.kind == MISSING:
+        return False
+    return refusal.module.startswith("sklearn.feature_extraction.")
+
+
 def _nonsense(trial: Trial, case: Case, found: HostilePass) -> str:
     """Return the nonsense that the odd row got (any row, where a column is missing), unless the
-    same rows got it before one was odd."""
+    same row got it before one was odd."""
     if case.answers is None:
         return ""
     try:
         reading = trial.read(case.batch.rows, case.answers)
         before = trial.read(case.batch.rows, found.clean)
+        usual = trial.read(trial.probe.rows.rows, trial.probe.answers)
     except Malformed:
         return ""  # told by the check that asks for an answer
     applies = judged(trial).values()
     for wrong in NONSENSE:
-        if wrong not in applies:
-            continue
+        if wrong not in applies or wrong(usual).any():
+            continue  # no promise, or one that ordinary rows break: told there
         rows = wrong(reading)
-        if case.oddity.kind == MISSING:
-            rows &= ~wrong(before)
-        else:
+        rows &= ~wrong(before)
+        if case.oddity.kind != MISSING:
             rows[np.arange(len(rows)) != case.position] = False
         if rows.any():
             return shown(trial.claims, case.answers, int(rows.argmax()))

@@ -18,6 +18,7 @@ from harness.contract.along import (
     spread,
     steps,
 )
+from harness.contract.axis import shortest
 from harness.contract.batch import Array, Batch, Mask
 from harness.contract.failures import failures
 from harness.contract.judged import answered
@@ -30,7 +31,8 @@ _WIDTH = 8
 _SECONDS, _MOST_SECONDS, _FIRST_SECONDS = 2.0, 0.6, 1.0
 _FEWEST_VALUES = 4
 _PAIRS = 8
-_CLOSER, _ROUNDS = 15, 4
+_NARROW = 1e-3  # a step so much smaller than its ends is a threshold
+_CLOSER, _ROUNDS = 255, 4
 
 Values = Mapping[str, Array]
 
@@ -145,11 +147,15 @@ def _along(
         values = trial.reading(spread(batch, name, tried), law.roles).values
         return law.broken(values, len(tried))
 
+    where = ""
+
     def observed(row: Batch) -> str:
+        nonlocal where
         start, stop = places(row)[0].tolist()
         low, high = tried[start], tried[stop]
         if isinstance(law, _Way):
             low, high = _closer(trial, row, name, low, high, law)
+            where = f", but not {_step(low, high)}"
         pair = spread(row, name, [low, high])
         answers = {role: trial.answer(pair, role) for role in law.roles}
         before, after = (shown(trial.claims, answers, place) for place in (0, 1))
@@ -170,13 +176,20 @@ def _along(
         return  # what depends on the other rows of its batch is batch-equals-single's to tell
     suspects = suspects.take(np.arange(alone[0], suspects.rows))
     for failure in failures(trial, oracle, suspects, observed):
-        yield replace(failure, cause=_of_column(failure.cause, name, told))
+        yield replace(failure, cause=_of_column(failure.cause, name, told, where))
 
 
-def _of_column(cause: Cause, name: str, told: str) -> Cause:
-    rule = cause.rule if cause.columns else ""
+def _of_column(cause: Cause, name: str, told: str, where: str) -> Cause:
+    rule = f", {cause.rule}" if cause.columns else ""
     columns = (name, *(column for column in cause.columns if column != name))
-    return replace(cause, columns=columns, rule=f"{told}, {rule}" if rule else told)
+    return replace(cause, columns=columns, rule=f"{told}{rule}{where}")
+
+
+def _step(low: Any, high: Any) -> str:
+    """Return the step from *low* to *high* for a reader, as the plainest number between them."""
+    if isinstance(low, float) and high - low <= _NARROW * max(abs(low), abs(high)):
+        return f"across {shortest(low, high)!r}"
+    return f"from {_cell(low)} to {_cell(high)}"
 
 
 def _scattered(

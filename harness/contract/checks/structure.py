@@ -18,16 +18,6 @@ from harness.contract.trial import Trial
 _SINGLES = 16
 _ROUNDS = 8
 _SECONDS_TOGETHER = 1.0
-_LIBRARIES = {
-    *("sklearn", "imblearn", "xgboost", "lightgbm", "catboost", "mlflow"),
-    *(
-        "harness",
-        "boosters",
-        "onnx_model",
-        "torch_model",
-        "mlflow_model",
-    ),  # ours, around a library's own object
-}
 _ON_NO_ROWS = {
     "scikit-learn": "Found array with 0 sample(s)",
     "lightgbm": "must be 2 dimensional and non empty",
@@ -154,7 +144,7 @@ def empty_batch(trial: Trial) -> Iterator[Failure]:
         try:
             answer = trial.answer(batch, role)
         except Refusal as refusal:
-            if library := _library_on_no_rows(trial, refusal):
+            if library := _library_on_no_rows(refusal):
                 raise Skip(f"{library} itself refuses it: {refusal}") from refusal
             yield _without_row(f"an empty batch is refused: {refusal}")
             return
@@ -163,15 +153,13 @@ def empty_batch(trial: Trial) -> Iterator[Failure]:
             yield _without_row(problem)
 
 
-def _library_on_no_rows(trial: Trial, refusal: Refusal) -> str:
-    """Return whose own check of its input this is (``sklearn.utils.check_array``, lightgbm's), when
-    it is at work in a library's own object: no model's own doing. Where the door doesn't tell whose
-    object it is, it gets the benefit of the doubt. A server may declare that it takes no empty
-    request."""
+def _library_on_no_rows(refusal: Refusal) -> str:
+    """Return whose own check of its input this is (``sklearn.utils.check_array``, lightgbm's): no
+    model's own doing, also where a class of the model's own passes it on. A server may declare that
+    it takes no empty request."""
     if "HTTP4xx" in refusal.mro:
         return "the server"
-    module = str(getattr(trial.model, "about", {}).get("module", ""))
-    if refusal.type != "ValueError" or (module and module.partition(".")[0] not in _LIBRARIES):
+    if refusal.type != "ValueError":
         return ""
     return next((name for name, said in _ON_NO_ROWS.items() if said in refusal.message), "")
 
@@ -209,6 +197,7 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
         orders = _unequal(count, turn)
         how = f"{len(orders)} threads at once"
         batches = [probe.rows.take(order) for order in orders]
+        alone = [trial.answer(batch, role) for batch in batches]
         try:
             given = trial.together(batches, role)
         except Refusal as refusal:
@@ -216,8 +205,7 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
             observed = f"{how}: raised {refusal}; answered one after the other"
             yield Failure(row=batches[0].row(0), observed=observed, cause=cause)
             return
-        for order, batch, answer in zip(orders, batches, given, strict=True):
-            wanted = rows_of(probe.answers[role], order.tolist())
+        for batch, wanted, answer in zip(batches, alone, given, strict=True):
             found = difference(trial, role, batch, wanted, answer, how)
             if found is not None:
                 yield found
