@@ -16,7 +16,7 @@ import numpy as np
 from harness.contract.axis import axis
 from harness.contract.batch import Array, Batch, Cells, join, mosaic
 from harness.contract.edge import Place, conditions, put_values, refine
-from harness.contract.fewest import Fewest, fewest, matches, source
+from harness.contract.fewest import MOST_TOLD, Fewest, fewest, matches, source
 from harness.contract.levels import Pool
 from harness.contract.oracle import Oracle
 from harness.contract.precision import Fresh, Precision, measure
@@ -30,8 +30,9 @@ MOST_CALLS = 60
 
 _MOST_KNOWN = 4096
 _RESERVE, _FIRST = 4, 14
+_LAST = 14  # questions that an oracle in bulk keeps for the end
 _MENDS = 3
-_MANY, _MOST_TOLD = 3, 6  # a condition on more cells than that explains nothing to anybody
+_MANY = 3
 _MOST_POINTS = 1500
 _NEARLY_ALWAYS = 0.9  # of the rows inside: then no further cell is blamed
 
@@ -83,15 +84,16 @@ def explain(
     """Return why *row* (a batch of one, which fails) fails and *passing* rows don't.
 
     *fresh* makes so many other rows, to measure the rule with. *left* says how many questions may
-    still be asked, which binds oracles that are not in bulk. *pace* is the share of the usual rows
-    that a slow model is asked about.
+    still be asked; one in bulk feels it only when few are left. *pace* is the share of the usual
+    rows that a slow model is asked about.
     """
     if not passing.rows:
         return Explained(row=row, rule=Rule(conditions=()))
     asked = _Counted(oracle)
     may = left if left is not None else lambda: MOST_CALLS - asked.count
     if oracle.bulk:
-        may = lambda: MOST_CALLS  # noqa: E731
+        some = may
+        may = lambda: MOST_CALLS if some() > _LAST else some()  # noqa: E731
     most = max(16, int(_MOST_POINTS * pace))
     by_name = {pool.domain.name: pool for pool in pools}
     known = passing.take(
@@ -191,7 +193,7 @@ def _explained(
 ) -> Explained:
     pool = join([row, bases])
     found = fewest(oracle, pool, known, left=left)
-    if len(found.columns) > _MOST_TOLD:
+    if len(found.columns) > MOST_TOLD:
         return Explained(row=row, rule=Rule(conditions=(), many=len(found.columns)))
     base = max(found.witness.values(), default=1)
     plain = mosaic(pool, source(pool, [(found.columns, base)]))

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.contract.asking import Elsewhere
 from harness.contract.batch import Batch, Model
 from harness.contract.in_process import open_artifact
 from harness.contract.process import Opening, Process
-from harness.contract.trial import Elsewhere
 from harness.spec.project import Outputs
 
 

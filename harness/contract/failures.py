@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Broken, Refusal
 from harness.contract.cause import Explained
 from harness.contract.company import company, told
 from harness.contract.oracle import Oracle
 from harness.contract.promise import Cause, Failure, OutOfTime, Skip
 from harness.contract.rule import Rule
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 MOST = 3
 """How many causes of one broken promise are looked for."""
@@ -72,10 +73,12 @@ def failure(explained: Explained, observed: str, calls: int) -> Failure:
 
 
 def _in_company(trial: Trial, oracle: Oracle, suspects: Batch, observed: str) -> Failure:
-    """Return the first suspect, which passes alone, with the other rows that make it fail."""
+    """Return the first suspect, which passes alone, with the other rows that make it fail: those
+    that an oracle for whole batches can find."""
     row, calls = suspects.head(1), trial.calls
     others = suspects.take(np.arange(1, min(suspects.rows, 1 + _COMPANY)))
-    for candidates in (others, trial.make(0, _COMPANY).batch):
+    found = None
+    for candidates in (others, trial.make(0, _COMPANY).batch) if oracle.bulk else ():
         found = company(lambda batch: bool(oracle.mask(batch)[-1]), row, candidates)
         if found is not None:
             break

@@ -17,6 +17,10 @@ from harness.contract.oracle import Oracle
 
 __all__ = ["Fewest", "fewest", "matches", "source"]
 
+MOST_TOLD = 6
+"""A condition on more cells than that explains nothing to anybody."""
+
+_FEW_LEFT = 12
 _MOST_VARIANTS = 6000
 _MOST_CELLS = 1_500_000
 
@@ -27,19 +31,27 @@ def fewest(oracle: Oracle, pool: Batch, known: Batch, *, left: Callable[[], int]
 
     *known* rows pass. *left* says how many questions may still be asked.
     """
-    return _in_bulk(oracle, pool) if oracle.bulk else Hypotheses(oracle, pool, known, left).find()
+    return (
+        _in_bulk(oracle, pool, left)
+        if oracle.bulk
+        else Hypotheses(oracle, pool, known, left).find()
+    )
 
 
-def _in_bulk(oracle: Oracle, pool: Batch) -> Fewest:
+def _in_bulk(oracle: Oracle, pool: Batch, left: Callable[[], int]) -> Fewest:
     width, bases = len(pool.columns), range(1, pool.rows)
     alone = _sufficient(oracle, pool, [(c,) for c in range(width)])
     if alone is not None:
         return Fewest(columns=alone, witness={alone[0]: 1})
     chosen: set[int] = set()
     for base in bases:
+        if left() < _FEW_LEFT:
+            break
         if chosen and oracle.any(mosaic(pool, source(pool, [(chosen, base)]))):
             continue
         chosen |= _prefixes(oracle, pool, chosen, base)
+    if left() < _FEW_LEFT and len(chosen) > MOST_TOLD:
+        return Fewest(columns=tuple(sorted(chosen)), witness={})
     chosen, witness = _leaner(oracle, pool, chosen)
     for size in range(2, len(chosen)):
         sets = list(combinations(range(width), size))

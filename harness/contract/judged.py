@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Array, Batch, Cells, Mask, Refusal
 from harness.contract.cells import cells
 from harness.contract.claims import Claims
 from harness.contract.domain import admits
 from harness.contract.outputs import label_positions
 from harness.contract.promise import Skip
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 NUMERIC = ("number", "integer", "boolean")
 MOST = 20_000

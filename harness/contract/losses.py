@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Broken, Refusal, join
 from harness.contract.cause import BASELINES, diverse
 from harness.contract.edge import Place, conditions, unasked
@@ -15,7 +16,7 @@ from harness.contract.fewest import fewest
 from harness.contract.oracle import Group
 from harness.contract.promise import Cause, Failure, OutOfTime
 from harness.contract.rule import Condition, Rule
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 from harness.contract.trouble import Located, Trouble, odd_rows
 
 _MOST_PASSED = 4096

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from harness.contract import keep
+from harness.contract.asking import Elsewhere, Malformed
 from harness.contract.batch import Batch, Broken, Model, Refusal
 from harness.contract.checks.catalogue import checks_for
 from harness.contract.claims import Claims
@@ -23,7 +24,7 @@ from harness.contract.promise import (
     Settings,
     Skip,
 )
-from harness.contract.trial import Elsewhere, Malformed, Trial
+from harness.contract.trial import Trial
 from harness.core.errors import HarnessError, SpecInvalid
 
 MOST_FAILURES = 5

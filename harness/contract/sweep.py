@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Answer, Array, Batch, Broken, Mask, Refusal
 from harness.contract.coverage import Coverage
 from harness.contract.locate import Located, Trouble, locate, real_troubles
 from harness.contract.outputs import Reading, read, shown
 from harness.contract.promise import OutOfTime
 from harness.contract.rule import Rule
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 FIRST, GROWTH, LARGEST = 1000, 10, 100_000
 _MOST_TROUBLES = 6

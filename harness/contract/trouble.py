@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Refusal, join, mosaic
 from harness.contract.promise import Failure
 from harness.contract.rule import Rule
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 _VALUES, _LOOKED_AT = 64, 5000
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contract.asking import Elsewhere
 from harness.contract.batch import Answer, Batch, Broken, Model, Refusal
 from harness.contract.claims import Claims, roles
 from harness.contract.probe import FrameModel
 from harness.contract.process import SETTLED
-from harness.contract.trial import Elsewhere
 from harness.core.errors import DataInvalid, JobFailed, ModelUnusable
 from harness.engine.engine import Engine, Job, Mount, Result, Running
 from harness.image.model import Runnable

@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from harness.contract.along import bases
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Mask, Refusal
 from harness.contract.failures import failures
 from harness.contract.oracle import Bulk
 from harness.contract.outputs import plain, shown
 from harness.contract.promise import Cause, Failure, Skip, valid
 from harness.contract.relation import NoRelation, compared
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 from harness.spec.project import Relation
 
 _SECONDS, _FIRST, _GROWTH = 0.6, 64, 4

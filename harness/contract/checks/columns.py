@@ -8,12 +8,13 @@ from itertools import combinations
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Refusal, cells
 from harness.contract.compared import other_forms
 from harness.contract.domain import admits
 from harness.contract.levels import ODD_TEXT, UNSEEN
 from harness.contract.promise import Cause, Failure, Skip, structural, valid
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 _MOST_SWAPS = 6
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.checks.outputs import NONSENSE, judged
 from harness.contract.claims import declared
 from harness.contract.compared import rows_of
 from harness.contract.hostile import Case, HostilePass, hostile_pass
 from harness.contract.outputs import differs, shape_problem, shown
 from harness.contract.promise import Cause, Failure, hostile
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 _MOST = 5
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.contract.asking import Malformed
 from harness.contract.batch import Batch, Mask, Refusal, join
 from harness.contract.failures import failures
 from harness.contract.oracle import Bulk
 from harness.contract.outputs import Reading, nearly_tied, shown, tolerance
 from harness.contract.promise import Check, Failure, OutOfTime, Skip, valid
 from harness.contract.sweep import Sweep, sweep
-from harness.contract.trial import Malformed, Trial
+from harness.contract.trial import Trial
 
 Wrong = Callable[[Reading], Mask]
 
