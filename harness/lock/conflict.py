@@ -11,13 +11,15 @@ from dataclasses import replace
 
 from harness.lock.resolver import Question, Resolver, Unsolvable
 
+ASKED = " is asked for"
+
 
 def smallest(
     question: Question, resolver: Resolver, held: Mapping[str, str], *, needed: str = ""
 ) -> tuple[str, ...]:
     """Return the fewest of *question*'s requirements and *held* pins that can't hold together, in
     words; empty when they can. *needed* is a pin that is part of it by definition."""
-    asked = [f"{text} is asked for" for text in sorted(question.requirements)]
+    asked = [f"{text}{ASKED}" for text in sorted(question.requirements)]
     texts = dict(zip(asked, sorted(question.requirements), strict=True))
     pins = {f"{n}=={v} stays": f"{n}=={v}" for n, v in sorted(held.items()) if n != needed}
     fixed = (f"{needed}=={held[needed]}",) if needed else ()
@@ -39,6 +41,27 @@ def smallest(
 
     found = quick_explain([*asked, *pins], holds)
     return tuple(found)
+
+
+def told(
+    unsolvable: Unsolvable, question: Question, resolver: Resolver, askers: Mapping[str, str]
+) -> Unsolvable:
+    """Return *unsolvable* with the fewest requirements that can't hold together, and who asks for
+    each (*askers*, by its text)."""
+    found = smallest(replace(question, keep={}), resolver, {})
+    if not found:  # it holds without the bounds of --upgrade-package, or the index changed
+        return unsolvable
+    texts = [part.removesuffix(ASKED) for part in found]
+    lines = [f"{text} ({askers.get(text, 'asked for')})" for text in texts]
+    many = "these requirements can't hold together" if len(lines) > 1 else "this can't be had"
+    hint = "loosen one of them"
+    if "add" in askers.values() and len(lines) > 1:
+        hint = "loosen one of them; replace = […] stands in for what the parent asks for"
+    return Unsolvable(
+        f"{many}:\n  " + "\n  ".join(lines) + f"\n{unsolvable.said}",
+        hint=hint,
+        said=unsolvable.said,
+    )
 
 
 def quick_explain(parts: Sequence[str], holds: Callable[[Sequence[str]], bool]) -> list[str]:

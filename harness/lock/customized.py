@@ -56,6 +56,15 @@ def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
     )
 
 
+def asked_by(environment: Environment, parent: Lock | None) -> dict[str, str]:
+    """Return who asks for each requirement of an effective *environment*: a key, or the parent."""
+    change = environment.change
+    if change is None or parent is None:
+        return dict.fromkeys(environment.requirements, "requirements")
+    found = dict.fromkeys(parent.requirements, parent.reference)
+    return found | dict.fromkeys(change.replace, "replace") | dict.fromkeys(change.add, "add")
+
+
 def least(
     question: Question, resolver: Resolver, parent: Mapping[str, str]
 ) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
@@ -101,7 +110,7 @@ def explained(
     wheels: Sequence[Wheel],
     question: Question,
     resolver: Resolver,
-    parent: Mapping[str, str],
+    parent: Lock,
     *,
     index: WheelIndex,
     store: Store,
@@ -111,17 +120,20 @@ def explained(
     smallest set that excludes it together."""
     got = {pin.name: pin.version for pin in pins}
     by_name = {wheel.name: wheel for wheel in wheels}
+    before = parent.pins
     moves = []
     for name in moved:
-        if got.get(name) == parent[name]:
+        if got.get(name) == before[name]:
             continue
-        why = _chain(name, parent[name], pins, by_name, question, index=index, store=store)
+        why = _chain(name, before[name], pins, by_name, question, index=index, store=store)
         if not why:
-            held = {n: v for n, v in parent.items() if n not in moved}
-            why = smallest(
-                replace(question, keep={}), resolver, {**held, name: parent[name]}, needed=name
+            held = {n: v for n, v in before.items() if n not in moved}
+            together = smallest(
+                replace(question, keep={}), resolver, {**held, name: before[name]}, needed=name
             )
-        moves.append(Move(name=name, before=parent[name], after=got.get(name, ""), why=tuple(why)))
+            own = _own(name, parent, got, question, index=index, store=store)
+            why = (*together, *own)
+        moves.append(Move(name=name, before=before[name], after=got.get(name, ""), why=tuple(why)))
     return tuple(moves)
 
 
@@ -170,6 +182,26 @@ def _chain(
                     (parent, (f"{parent} {wheels[parent].version} requires {text}", *told))
                 )
     return ()
+
+
+def _own(
+    name: str,
+    parent: Lock,
+    got: Mapping[str, str],
+    question: Question,
+    *,
+    index: WheelIndex,
+    store: Store,
+) -> tuple[str, ...]:
+    """Return what the parent's version of *name* itself requires and the new pins don't meet."""
+    wheel = next(wheel for wheel in parent.packages if wheel.name == name)
+    return tuple(
+        f"{name} {wheel.version} requires {_plain(need)}"
+        for need in metadata.requires(wheel, index=index, store=store)
+        if (version := got.get(canonicalize_name(need.name))) is not None
+        and metadata.applies(need, question)
+        and not need.specifier.contains(version, prereleases=True)
+    )
 
 
 def _plain(need: Requirement) -> str:

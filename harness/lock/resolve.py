@@ -10,10 +10,10 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 
 from harness.core.errors import ResolutionFailed
-from harness.lock import choose, customized, debian
+from harness.lock import choose, conflict, customized, debian
 from harness.lock.lock import Deb, Lock, Parent, Wheel
 from harness.lock.pip_tools import PipTools, RunPython
-from harness.lock.resolver import Question, Resolver, requirement
+from harness.lock.resolver import Question, Resolver, Unsolvable, requirement
 from harness.lock.uv import Uv
 from harness.lock.wheel_index import WheelIndex
 from harness.spec.environment import Environment
@@ -157,18 +157,22 @@ def _packages(
     parent: Lock | None,
     environment: Environment,
 ) -> tuple[tuple[Wheel, ...], Parent | None]:
-    if parent is None:
-        pins = resolver.pins(question)
-        moved: tuple[str, ...] = ()
-    else:
-        pins, moved = customized.least(question, resolver, parent.pins)
+    moved: tuple[str, ...] = ()
+    try:
+        if parent is None:
+            pins = resolver.pins(question)
+        else:
+            pins, moved = customized.least(question, resolver, parent.pins)
+    except Unsolvable as unsolvable:
+        askers = customized.asked_by(environment, parent)
+        raise conflict.told(unsolvable, question, resolver, askers) from unsolvable
     wheels = choose.wheels(
         pins, python=question.python, architecture=question.architecture, index=index
     )
     if parent is None:
         return wheels, None
     moves = customized.explained(
-        moved, pins, wheels, question, resolver, parent.pins, index=index, store=store
+        moved, pins, wheels, question, resolver, parent, index=index, store=store
     )
     assert environment.change is not None
     inherited = Parent(reference=parent.reference, lock=parent.digest, moved=moves)

@@ -65,7 +65,7 @@ class Uv:
                 f"--python-platform={platform}",
                 f"--cache-dir={self.cache / 'uv'}",
                 f"--default-index={self.source.index or sources.pip_default_index()}",
-                "--constraints=within.txt",
+                *(["--constraints=within.txt"] if question.constraints else []),
                 f"--output-file={kept.name}",
                 *self._trusted(),
             ]
