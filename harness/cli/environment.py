@@ -18,9 +18,11 @@ from harness.flows import environment as flow
 from harness.flows import line
 from harness.image import layout, model
 from harness.image.image import Image
-from harness.lock import pylock
+from harness.lock import pylock, pylock_reading
 from harness.lock.fetch import fetch as fetch_files
 from harness.lock.fetch import link_wheels
+from harness.lock.lock import Lock
+from harness.lock.resolve import freedom
 from harness.spec import parse
 from harness.spec.environment import Environment
 from harness.stages import imports
@@ -54,36 +56,84 @@ def _find(name: str, envs: Path | None) -> Environment:
 @click.argument("name")
 @_source
 @click.option("--upgrade", is_flag=True, help="Let every pin move to what is newest.")
+@click.option(
+    "--upgrade-package",
+    "packages",
+    multiple=True,
+    metavar="P[>=V]",
+    help="Let this package move; may be repeated.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock would change.")
 @output_option
 @fails_well
-def lock(name: str, envs: Path | None, upgrade: bool, output: str) -> None:
+def lock(
+    name: str,
+    envs: Path | None,
+    upgrade: bool,
+    packages: tuple[str, ...],
+    check: bool,
+    output: str,
+) -> None:
     """Resolve an environment and write its lock, with the sha256 of every file."""
     environment = _find(name, envs)
     store = bench.store()
     before, after = flow.locked(
-        environment, store, upgrade=upgrade, now=clock.now(), progress=progress
+        environment,
+        store,
+        free=freedom(upgrade, packages),
+        now=clock.now(),
+        progress=progress,
+        write=not check,
     )
     progress_done()
-    old = {p.name: p.version for p in before.packages + before.debs} if before else {}
-    new = {p.name: p.version for p in after.packages + after.debs}
-    moved = {n: [old.get(n), new.get(n)] for n in sorted({*old, *new}) if old.get(n) != new.get(n)}
-    lines = [
-        f"{after.reference} locked · {len(after.packages)} wheels, {len(after.debs)} OS packages "
-        f"· {environment.lock_path.name}"
-    ]
+    moved = _moved(before, after)
+    changed = before != after
+    verb = ("would change" if changed else "is up to date") if check else "locked"
+    lines = [f"{after[0].reference} {verb} · {environment.lock_path.name}"]
+    for one in after:
+        machine = pylock_reading.MACHINES[one.architecture]
+        lines.append(f"  {machine}: {len(one.packages)} wheels, {len(one.debs)} OS packages")
     if before:
         lines += [f"  {n:<24} {a or 'new'} → {b or 'gone'}" for n, (a, b) in moved.items()]
         lines += ["  nothing moved"] if not moved else []
+    inherited = after[0].parent
+    if inherited:
+        lines += [f"  from {inherited.reference}: {len(inherited.moved)} pins had to move"]
+        for move in inherited.moved:
+            lines.append(f"    {move.name} {move.before} → {move.after or 'gone'}")
+            lines += [f"      because {line}" for line in move.why]
     body = {
         "schema": "harness.lock/1",
-        "name": after.reference,
+        "name": after[0].reference,
         "path": str(environment.lock_path),
-        "digest": after.digest,
-        "packages": len(after.packages),
-        "os": len(after.debs),
+        "changed": changed,
+        "platforms": {
+            pylock_reading.MACHINES[one.architecture]: {
+                "digest": one.digest,
+                "packages": len(one.packages),
+                "os": len(one.debs),
+            }
+            for one in after
+        },
         "moved": moved if before else {},
+        "parent": inherited
+        and {
+            "reference": inherited.reference,
+            "moved": [
+                {"name": m.name, "before": m.before, "after": m.after, "why": list(m.why)}
+                for m in inherited.moved
+            ],
+        },
     }
     emit(body, "\n".join(lines), output)
+    sys.exit(1 if check and changed else 0)
+
+
+def _moved(before: tuple[Lock, ...], after: tuple[Lock, ...]) -> dict[str, list[str | None]]:
+    """Return what has another version now, by name: before and after."""
+    old = {p.name: p.version for one in before for p in one.packages + one.debs}
+    new = {p.name: p.version for one in after for p in one.packages + one.debs}
+    return {n: [old.get(n), new.get(n)] for n in sorted({*old, *new}) if old.get(n) != new.get(n)}
 
 
 @click.command()
@@ -96,7 +146,7 @@ def fetch(name: str, envs: Path | None, output: str) -> None:
     environment = _find(name, envs)
     locked, store = pylock.read(environment), bench.store()
     fetch_files(locked, store, progress=flow.counted(progress))
-    folder = environment.folder / pylock.WHEELS
+    folder = environment.folder / pylock_reading.WHEELS
     link_wheels(locked, store, folder)
     progress_done()
     body = {"schema": "harness.fetch/1", "name": locked.reference, "wheels": str(folder)}

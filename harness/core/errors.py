@@ -49,6 +49,10 @@ class LockInvalid(HarnessError):
     """A lock is damaged or not of the form that this version reads."""
 
 
+class PlatformMissing(HarnessError):
+    """The lock holds no packages for this kind of machine."""
+
+
 class ResolutionFailed(HarnessError):
     """The requirements can't be resolved."""
 

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from harness.image import build
 from harness.image.build import Built
-from harness.lock import pylock
+from harness.lock import customized, parent, pylock
 from harness.lock.fetch import fetch, fetch_debs
 from harness.lock.lock import Deb, Lock
 from harness.lock.pip_tools import RunPython
-from harness.lock.resolve import resolve
+from harness.lock.resolve import Freedom, resolve
 from harness.spec.environment import Environment
 from harness.world import sources
 from harness.world.store import Store
@@ -49,37 +49,43 @@ def locked(
     environment: Environment,
     store: Store,
     *,
-    upgrade: bool,
+    free: Freedom,
     now: datetime,
     progress: Progress = lambda _: None,
-) -> tuple[Lock | None, Lock]:
-    """Resolve *environment*, write its lock, and return the lock before (if any) and after.
+    write: bool = True,
+) -> tuple[tuple[Lock, ...], tuple[Lock, ...]]:
+    """Resolve *environment*, write its lock (unless *write* is false), and return the locks before
+    (if any) and after, one for each platform.
 
-    The old lock stays until the new one is whole.
+    The old lock stays until the new one is whole. A damaged old lock is refused, not replaced.
     """
-    before = None
+    before: tuple[Lock, ...] = ()
     if environment.lock_path.is_file():
         path = environment.lock_path
-        before = pylock.loads(path.read_text(encoding="utf-8"), where=path.name)
+        before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
+    above = parent.locks(environment)
+    effective = customized.effective(environment, above)
 
-    def run_python_for(debs: tuple[Deb, ...]) -> RunPython:
+    def prepare(debs: tuple[Deb, ...]) -> RunPython:
         progress(f"fetching {len(debs)} OS packages")
-        fetch_debs(debs, store, source=sources.debian(environment.suite))
-        shipped = build.interpreter(debs, environment.python, store)
-        progress(f"resolving {len(environment.requirements)} requirements with pip-tools")
+        fetch_debs(debs, store, source=sources.debian(effective.suite))
+        shipped = build.interpreter(debs, effective.python, store)
         return lambda arguments, env, cwd, path: shipped.run(
             list(arguments), env=env, cwd=cwd, path=path
         )
 
+    progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
     after = resolve(
         environment,
         previous=before,
-        upgrade=upgrade,
-        run_python_for=run_python_for,
+        parent=above,
+        free=free,
+        prepare=prepare,
         store=store,
         now=now,
     )
-    pylock.write(after, environment.lock_path)
+    if write:
+        pylock.write(environment.lock_path, *after)
     return before, after
 
 

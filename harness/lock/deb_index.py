@@ -48,6 +48,8 @@ class Package:
     depends: tuple[Clause, ...] = ()
     conflicts: tuple[Relation, ...] = ()
     provides: tuple[Relation, ...] = ()
+    source: str = ""
+    source_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def parse(text: str) -> Index:
 def package(stanza: str) -> Package:
     """Return what one stanza of the index says."""
     fields = control(stanza)
+    source, _, version = fields.get("source", fields["package"]).partition(" ")
     depends = [*clauses(fields.get("pre-depends", "")), *clauses(fields.get("depends", ""))]
     conflicts = [*relations(fields.get("conflicts", "")), *relations(fields.get("breaks", ""))]
     return Package(
@@ -106,6 +109,8 @@ def package(stanza: str) -> Package:
         depends=tuple(depends),
         conflicts=tuple(conflicts),
         provides=tuple(relations(fields.get("provides", ""))),
+        source=source,
+        source_version=version.strip("()") or fields["version"],
     )
 
 

@@ -52,14 +52,20 @@ def architecture() -> str:
 
 
 def resolve(
-    wanted: Iterable[str], *, suite: str, source: Debian, store: Store, now: datetime
+    wanted: Iterable[str],
+    *,
+    suite: str,
+    architecture: str,
+    source: Debian,
+    store: Store,
+    now: datetime,
 ) -> tuple[tuple[Deb, ...], datetime]:
     """Return the closure of *wanted* in *suite*, sorted by name, and the index's date.
 
     Raises SignatureInvalid, NetworkUnavailable, ResolutionFailed, ToolMissing.
     """
     release = read_release(suite, source=source, now=now)
-    index = _packages(release, source=source, store=store)
+    index = _packages(release, architecture, source=source, store=store)
     chosen = deb_resolve.resolve(index, wanted)
     edges = deb_resolve.edges(chosen)
     return tuple(_deb(package, edges[package.name]) for package in chosen), release.date
@@ -157,13 +163,15 @@ def download(deb: Deb, *, source: Debian, store: Store) -> None:
         ) from missing
 
 
-def _packages(release: Release, *, source: Debian, store: Store) -> deb_index.Index:
+def _packages(
+    release: Release, architecture: str, *, source: Debian, store: Store
+) -> deb_index.Index:
     """Return the suite's index, from *store* when its digest is known there."""
-    name = f"{COMPONENT}/binary-{architecture()}/Packages.xz"
+    name = f"{COMPONENT}/binary-{architecture}/Packages.xz"
     digest = release.files.get(name)
     if digest is None:
         raise ResolutionFailed(
-            f"{release.suite} has no packages for {architecture()}",
+            f"{release.suite} has no packages for {architecture}",
             hint="lock on another machine, or choose another suite",
         )
     if not store.has(digest):
@@ -194,6 +202,8 @@ def _deb(package: Package, dependencies: tuple[str, ...]) -> Deb:
         digest=package.digest,
         size=package.size,
         dependencies=dependencies,
+        source=package.source,
+        source_version=package.source_version,
     )
 
 

@@ -15,7 +15,11 @@ LAYOUT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """A Python package: one wheel. *dependencies* are names of other wheels of the lock."""
+    """A Python package: one wheel. *dependencies* are names of other wheels of the lock.
+
+    *built* is set where no index offers the wheel: it is made from that source, and *digest* is
+    that of what comes out.
+    """
 
     name: str
     version: str
@@ -23,13 +27,25 @@ class Wheel:
     digest: Digest
     size: int | None = None
     dependencies: tuple[str, ...] = ()
+    built: Source | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A source distribution (PEP 517), and the wheels that its build needs, sorted by name."""
+
+    filename: str
+    digest: Digest
+    size: int | None = None
+    requires: tuple[Wheel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deb:
     """A Debian package. *filename* is its path in the archive, e.g. ``pool/main/…_amd64.deb``.
 
-    *dependencies* are names of other Debian packages of the lock.
+    *dependencies* are names of other Debian packages of the lock; *source* and *source_version*
+    name what it was built from, which is what Debian's advisories speak of.
     """
 
     name: str
@@ -39,14 +55,38 @@ class Deb:
     digest: Digest
     size: int
     dependencies: tuple[str, ...] = ()
+    source: str = ""
+    source_version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """A pin of the parent's that a change forced to another version, and the chain that forces it,
+    from what was asked for to the requirement that excludes the parent's version."""
+
+    name: str
+    before: str
+    after: str
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parent:
+    """What a customized environment started from: ``tabular:3``, the digest of that lock, and what
+    of its pins had to move. An *after* that is empty: the package is gone."""
+
+    reference: str
+    lock: Digest
+    moved: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """What was resolved for one version of an environment.
+    """What was resolved for one version of an environment on one platform.
 
     *spec* is the digest of the environment it was made from, *released* the date of the Debian
-    index, *architecture* Debian's name for it. Wheels and debs are sorted by name.
+    index, *architecture* Debian's name for it. Wheels and debs are sorted by name. *requirements*
+    and *os* are what was asked for.
     """
 
     name: str
@@ -58,8 +98,10 @@ class Lock:
     released: datetime
     layout: int = LAYOUT
     requirements: tuple[str, ...] = ()
+    os: tuple[str, ...] = ()
     packages: tuple[Wheel, ...]
     debs: tuple[Deb, ...]
+    parent: Parent | None = None
 
     @property
     def reference(self) -> str:
@@ -70,6 +112,11 @@ class Lock:
     def digest(self) -> Digest:
         """What the image is a function of: files, interpreter and layout; no names of ours."""
         return canonical.digest(contents(self))
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The version of each Python package, by name."""
+        return {wheel.name: wheel.version for wheel in self.packages}
 
 
 def contents(lock: Lock) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""From an environment to its lock: Debian packages first, then wheels for their interpreter."""
+"""From an environment to its locks: Debian packages first, then wheels for their interpreter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from harness.core.errors import NotBuiltYet
-from harness.lock import debian, pip_tools, tools
-from harness.lock.lock import Deb, Lock
-from harness.lock.pip_tools import RunPython
+from packaging.utils import canonicalize_name
+
+from harness.core.errors import ResolutionFailed
+from harness.lock import choose, conflict, customized, debian
+from harness.lock.lock import Deb, Lock, Parent, Wheel
+from harness.lock.pip_tools import PipTools, RunPython
+from harness.lock.resolver import Question, Resolver, Unsolvable, requirement
+from harness.lock.uv import Uv
+from harness.lock.wheel_index import WheelIndex
 from harness.spec.environment import Environment
 from harness.world import sources
 from harness.world.store import Store
@@ -25,6 +32,37 @@ BASE = (
 )
 """What every image has besides its interpreter."""
 
+Prepare = Callable[[tuple[Deb, ...]], RunPython]
+"""Fetches and unpacks Debian packages, and returns how to run their interpreter."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freedom:
+    """Which pins of an earlier lock may move though nothing excludes them: all, or the named."""
+
+    everything: bool = False
+    packages: frozenset[str] = frozenset()
+    bounds: tuple[str, ...] = ()
+
+    def kept(self, pins: Mapping[str, str]) -> dict[str, str]:
+        """Return those of *pins* that stay."""
+        if self.everything:
+            return {}
+        return {name: version for name, version in pins.items() if name not in self.packages}
+
+
+def freedom(upgrade: bool, packages: Iterable[str]) -> Freedom:
+    """Return what ``--upgrade`` and ``--upgrade-package 'P>=V'`` allow to move, and require of it.
+
+    Raises ResolutionFailed for what is no requirement.
+    """
+    wanted = [requirement(text) for text in packages]
+    return Freedom(
+        everything=upgrade,
+        packages=frozenset(canonicalize_name(one.name) for one in wanted),
+        bounds=tuple(sorted(str(one) for one in wanted if one.specifier)),
+    )
+
 
 def base_packages(environment: Environment) -> tuple[str, ...]:
     """Return the Debian packages that *environment* wants by name."""
@@ -36,55 +74,116 @@ def base_packages(environment: Environment) -> tuple[str, ...]:
 def resolve(
     environment: Environment,
     *,
-    previous: Lock | None = None,
-    upgrade: bool = False,
-    run_python_for: Callable[[tuple[Deb, ...]], RunPython],
+    previous: Sequence[Lock] = (),
+    parent: Sequence[Lock] = (),
+    free: Freedom | None = None,
+    preferences: Mapping[str, str] | None = None,
+    prepare: Prepare,
     store: Store,
     now: datetime,
     debian_source: sources.Debian | None = None,
     python_source: sources.Python | None = None,
-) -> Lock:
-    """Return a lock of *environment*; the same sources give the same lock.
+) -> tuple[Lock, ...]:
+    """Return a lock of *environment* for each of its platforms; the same sources give the same.
 
-    *previous* wheels stay unless the specification excludes them or *upgrade* is asked for;
-    Debian packages are those that the suite offers now. *run_python_for* fetches and unpacks the
-    debs that it is given, and returns how to run their interpreter. Sources are this machine's
-    unless given. Raises ResolutionFailed, SignatureInvalid, NetworkUnavailable, SourceMissing,
-    ToolMissing, NotBuiltYet.
+    *previous* pins stay unless the specification excludes them or *free* lets them move;
+    *preferences* are pins that a first lock starts from; Debian packages are those that the suite
+    offers now. A customized environment comes with its *parent*'s locks. Sources are this
+    machine's unless given. Raises Unsolvable, ResolutionFailed, SignatureInvalid,
+    NetworkUnavailable, SourceMissing, ToolMissing.
     """
-    if environment.resolver != tools.TOOL:
-        raise NotBuiltYet(
-            f"{environment.reference}: resolver {environment.resolver} is not built yet",
-            hint=f'resolver = "{tools.TOOL}"',
-        )
-    debian_source = debian_source or sources.debian(environment.suite)
+    free = free or Freedom()
+    effective = customized.effective(environment, parent)
+    debian_source = debian_source or sources.debian(effective.suite)
     python_source = python_source or sources.python()
-    debs, released = debian.resolve(
-        base_packages(environment),
-        suite=environment.suite,
-        source=debian_source,
-        store=store,
-        now=now,
+    before = {lock.architecture: lock for lock in previous}
+    above = {lock.architecture: lock for lock in parent}
+    locks: list[Lock] = []
+    for architecture in effective.platforms:
+        debs, released = debian.resolve(
+            base_packages(effective),
+            suite=effective.suite,
+            architecture=architecture,
+            source=debian_source,
+            store=store,
+            now=now,
+        )
+        old = before.get(architecture)
+        if old is not None and old.debs == debs:
+            released = old.released  # a new date over the same packages is no change
+        resolver: Resolver
+        if effective.resolver == "uv":
+            resolver = Uv(source=python_source, cache=store.root / "resolver")
+        else:
+            run = prepare(debs)
+            resolver = PipTools(run_python=run, source=python_source, cache=store.root / "resolver")
+        kept = free.kept(old.pins if old else dict(preferences or {}))
+        if locks:
+            kept = locks[0].pins | kept  # platforms differ no more than they must
+        question = Question(
+            requirements=effective.requirements,
+            python=micro(debs, effective.python),
+            architecture=architecture,
+            constraints=free.bounds,
+            keep=kept,
+        )
+        packages, inherited = _packages(
+            question, resolver, WheelIndex(python_source), store, above.get(architecture), effective
+        )
+        locks.append(
+            Lock(
+                name=effective.name,
+                version=effective.version,
+                python=effective.python,
+                suite=effective.suite,
+                architecture=architecture,
+                spec=environment.digest,
+                released=released,
+                requirements=tuple(sorted(effective.requirements)),
+                os=tuple(sorted(effective.os)),
+                packages=packages,
+                debs=debs,
+                parent=inherited,
+            )
+        )
+    return tuple(locks)
+
+
+def _packages(
+    question: Question,
+    resolver: Resolver,
+    index: WheelIndex,
+    store: Store,
+    parent: Lock | None,
+    environment: Environment,
+) -> tuple[tuple[Wheel, ...], Parent | None]:
+    moved: tuple[str, ...] = ()
+    try:
+        if parent is None:
+            pins = resolver.pins(question)
+        else:
+            pins, moved = customized.least(question, resolver, parent.pins)
+    except Unsolvable as unsolvable:
+        askers = customized.asked_by(environment, parent)
+        raise conflict.told(unsolvable, question, resolver, askers) from unsolvable
+    wheels = choose.wheels(
+        pins, python=question.python, architecture=question.architecture, index=index
     )
-    packages = pip_tools.resolve(
-        environment.requirements,
-        previous=previous.packages if previous else (),
-        upgrade=upgrade,
-        run_python=run_python_for(debs),
-        source=python_source,
-        cache=store.root / "resolver",
+    if parent is None:
+        return wheels, None
+    moves = customized.explained(
+        moved, pins, wheels, question, resolver, parent, index=index, store=store
     )
-    if previous is not None and previous.debs == debs:
-        released = previous.released  # a new date over the same packages is no change
-    return Lock(
-        name=environment.name,
-        version=environment.version,
-        python=environment.python,
-        suite=environment.suite,
-        architecture=debian.architecture(),
-        spec=environment.digest,
-        released=released,
-        requirements=tuple(sorted(environment.requirements)),
-        packages=packages,
-        debs=debs,
+    assert environment.change is not None
+    inherited = Parent(reference=parent.reference, lock=parent.digest, moved=moves)
+    return wheels, inherited
+
+
+def micro(debs: Iterable[Deb], python: str) -> str:
+    """Return the whole version of the interpreter in *debs*: ``3.11.2``."""
+    for deb in debs:
+        if deb.name == f"python{python}" and (found := re.match(r"\d+\.\d+\.\d+", deb.version)):
+            return found[0]
+    raise ResolutionFailed(
+        f"the OS packages hold no python{python}", hint="mend base in environment.toml"
     )

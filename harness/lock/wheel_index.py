@@ -24,6 +24,18 @@ from harness.world.store import Store
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offered:
+    """A file as an index offers it. *yanked* is why it was withdrawn (PEP 592)."""
+
+    filename: str
+    address: str
+    sha256: str | None = None
+    size: int | None = None
+    requires_python: str | None = None
+    yanked: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WheelIndex:
     """The indices and links that this machine's pip would look at, asked lazily."""
@@ -66,6 +78,16 @@ class WheelIndex:
             "or name an index that has it: harness doctor",
         )
 
+    def offers(self, name: str) -> tuple[Offered, ...]:
+        """Return every file of the package *name* that the index lists; nothing where it has no
+        such package. Only the index is asked: what else pip would look at decides no lock."""
+        page = f"{self._index().rstrip('/')}/{name}/"
+        try:
+            data = http.get(page, using=self.source.connection, headers={"Accept": ACCEPT})
+        except NotFound:
+            return ()
+        return offered(data, page)
+
     def _places(self) -> Iterator[tuple[str, str]]:
         """Yield where to look, the nearest first: ``links`` or ``index``, and an address."""
         for link in self.source.links:
@@ -101,24 +123,57 @@ class WheelIndex:
 
 def links(page: bytes, address: str) -> dict[str, str]:
     """Return the files that a *page* at *address* links to, by file name, as full addresses."""
+    return {offer.filename: offer.address for offer in offered(page, address)}
+
+
+def offered(page: bytes, address: str) -> tuple[Offered, ...]:
+    """Return what a *page* at *address* says of each file it links to (PEP 691, 503, 592)."""
     text = page.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
-        found = {file["filename"]: file["url"] for file in json.loads(text)["files"]}
-    else:
-        parser = _Links()
-        parser.feed(text)
-        found = {unquote(urlsplit(link).path.rpartition("/")[2]): link for link in parser.found}
-    return {name: urljoin(address, link).partition("#")[0] for name, link in found.items()}
+        return tuple(
+            Offered(
+                filename=file["filename"],
+                address=urljoin(address, file["url"]).partition("#")[0],
+                sha256=file.get("hashes", {}).get("sha256"),
+                size=file.get("size"),
+                requires_python=file.get("requires-python"),
+                yanked=_yanked(file.get("yanked")),
+            )
+            for file in json.loads(text)["files"]
+        )
+    parser = _Links()
+    parser.feed(text)
+    found = []
+    for attributes in parser.found:
+        link, _, fragment = attributes["href"].partition("#")
+        sha256 = fragment.partition("sha256=")[2].partition("&")[0]
+        found.append(
+            Offered(
+                filename=unquote(urlsplit(link).path.rpartition("/")[2]),
+                address=urljoin(address, link),
+                sha256=sha256 or None,
+                requires_python=attributes.get("data-requires-python"),
+                yanked=_yanked(attributes.get("data-yanked")),
+            )
+        )
+    return tuple(found)
+
+
+def _yanked(value: object) -> str | None:
+    """Return why a file was yanked (PEP 592), or None."""
+    if value is None or value is False:
+        return None
+    return value if isinstance(value, str) and value else "no reason given"
 
 
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.found: list[dict[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a" and (link := dict(attrs).get("href")):
-            self.found.append(link)
+        if tag == "a" and dict(attrs).get("href"):
+            self.found.append({name: value or "" for name, value in attrs})
 
 
 def _folder(address: str) -> Path | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from harness.core import canonical
 from harness.core.digest import Digest
@@ -13,9 +15,41 @@ PYTHONS: Mapping[str, str] = {"bookworm": "3.11", "trixie": "3.13"}
 """The Debian suites that a base can be, and the Python that each of them ships."""
 
 
+ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What Debian calls a machine that ``platform_machine`` (PEP 508) names so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What a customized environment changes of its *parent* (``tabular:3``), which lies in
+    *source*: a folder, or ``oci://…``. *replace* requirements stand in for those of their names."""
+
+    parent: str
+    source: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class About:
+    """What a curated environment is for, who answers for it, and until when; and the script that
+    shows that it works. None of it changes the lock."""
+
+    purpose: str = ""
+    owner: str = ""
+    end_of_life: date | None = None
+    smoke: Path | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """A declared environment. *suite* is the Debian suite of its base, e.g. ``bookworm``."""
+    """A declared environment. *suite* is the Debian suite of its base, e.g. ``bookworm``,
+    *platforms* are Debian's names of architectures; *build* names what is built from its source.
+
+    A customized one has a *change*; until its parent is known (`harness.lock.customized`) its
+    *python* and *suite* are empty and *requirements* hold nothing.
+    """
 
     folder: Path
     name: str
@@ -25,6 +59,10 @@ class Environment:
     requirements: tuple[str, ...]
     os: tuple[str, ...] = ()
     resolver: str = "pip-tools"
+    platforms: tuple[str, ...] = ("amd64",)
+    build: tuple[str, ...] = ()
+    change: Change | None = None
+    about: About | None = None
 
     @property
     def reference(self) -> str:
@@ -39,14 +77,25 @@ class Environment:
     @property
     def digest(self) -> Digest:
         """What the lock remembers; independent of the file's comments, order and place."""
-        return canonical.digest(
-            {
-                "name": self.name,
-                "version": self.version,
+        said: dict[str, Any] = {
+            "name": self.name,
+            "version": self.version,
+            "os": sorted(self.os),
+            "resolver": self.resolver,
+            "build": sorted(self.build),
+        }
+        if self.change is None:
+            said |= {
                 "python": self.python,
                 "suite": self.suite,
                 "requirements": sorted(self.requirements),
-                "os": sorted(self.os),
-                "resolver": self.resolver,
+                "platforms": sorted(self.platforms),
             }
-        )
+        else:
+            said |= {
+                "from": self.change.parent,
+                "add": sorted(self.change.add),
+                "remove": sorted(self.change.remove),
+                "replace": sorted(self.change.replace),
+            }
+        return canonical.digest(said)

@@ -5,6 +5,7 @@ The only pydantic models of the specification; the nouns made from them are plai
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -22,12 +23,15 @@ from harness.spec.values import (
     Later,
     LedgerFile,
     Name,
+    PackageNames,
     PathBelow,
+    Platforms,
     Policy,
     Reference,
     Requirements,
     Resolver,
     Size,
+    Source,
     Text,
 )
 
@@ -61,10 +65,31 @@ class EnvironmentForm(Form):
     requirements: Requirements = Field(description='like ["scikit-learn~=1.7", "pandas"]')
     os: DebianNames = []
     resolver: Resolver = "pip-tools"
-    parent: Later = Field(default=None, alias="from")
-    add: Later = None
-    remove: Later = None
-    replace: Later = None
+    platforms: Platforms = ["x86_64"]
+    build: PackageNames = []
+    purpose: Text = ""
+    owner: Text = ""
+    end_of_life: date | None = None
+    smoke: PathBelow | None = None
+
+
+class CustomizedForm(Form):
+    """``environment.toml`` with ``from``."""
+
+    name: Name = Field(description='like "tabular-geo"')
+    version: int = Field(ge=1, description="1, and one more after every release")
+    parent: Reference = Field(alias="from", description='like "tabular:3"')
+    source: Source = ".."
+    add: Requirements = []
+    remove: PackageNames = []
+    replace: Requirements = []
+    os: DebianNames = []
+    resolver: Resolver = "pip-tools"
+    build: PackageNames = []
+    purpose: Text = ""
+    owner: Text = ""
+    end_of_life: date | None = None
+    smoke: PathBelow | None = None
 
 
 class EnvironmentsForm(Form):

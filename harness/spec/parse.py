@@ -16,8 +16,15 @@ from harness.core.errors import HarnessError, SpecMissing, UnknownEnvironment
 from harness.spec import document, schema, size
 from harness.spec.agree import disagreements
 from harness.spec.document import value_at
-from harness.spec.environment import PYTHONS, Environment
-from harness.spec.forms import ContractForm, DataForm, EnvironmentForm, ProjectForm, VariantForm
+from harness.spec.environment import ARCHITECTURES, PYTHONS, About, Change, Environment
+from harness.spec.forms import (
+    ContractForm,
+    CustomizedForm,
+    DataForm,
+    EnvironmentForm,
+    ProjectForm,
+    VariantForm,
+)
 from harness.spec.nearest import did_you_mean, nearest
 from harness.spec.problem import Place, Problem, field_at, problems_of, refuse
 from harness.spec.project import (
@@ -45,23 +52,42 @@ def environment(folder: Path) -> Environment:
     file = folder.resolve() / ENVIRONMENT_FILE
     raw = document.toml(file)
     problems: list[Problem] = []
+    kind = CustomizedForm if "from" in raw else EnvironmentForm
     try:
-        form = EnvironmentForm.model_validate(raw)
+        form = kind.model_validate(raw)
     except ValidationError as invalid:
-        problems = problems_of(invalid, EnvironmentForm)
-        if "from" in raw:  # what its parent would have said
-            problems = [problem for problem in problems if problem.kind != "missing"]
+        problems = problems_of(invalid, kind)
     problems += _suite_problems(raw)
     refuse(file, problems)
+    own: dict[str, Any] = {}
+    if isinstance(form, CustomizedForm):
+        source = form.source if "://" in form.source else str(_path(file.parent, form.source))
+        own["change"] = Change(
+            parent=form.parent,
+            source=source,
+            add=tuple(form.add),
+            remove=tuple(form.remove),
+            replace=tuple(form.replace),
+        )
+    else:
+        own["platforms"] = tuple(sorted(ARCHITECTURES[machine] for machine in form.platforms))
     return Environment(
         folder=file.parent,
         name=form.name,
         version=form.version,
-        python=form.python,
-        suite=form.base.debian or "",
-        requirements=tuple(form.requirements),
+        python=form.python if isinstance(form, EnvironmentForm) else "",
+        suite=form.base.debian or "" if isinstance(form, EnvironmentForm) else "",
+        requirements=tuple(form.requirements) if isinstance(form, EnvironmentForm) else (),
         os=tuple(form.os),
         resolver=form.resolver,
+        build=tuple(form.build),
+        about=About(
+            purpose=form.purpose,
+            owner=form.owner,
+            end_of_life=form.end_of_life,
+            smoke=_path(file.parent, form.smoke) if form.smoke else None,
+        ),
+        **own,
     )
 
 

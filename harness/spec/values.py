@@ -10,6 +10,7 @@ import re
 from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.spec import size
@@ -115,17 +116,40 @@ def _size(value: str) -> str:
     return value
 
 
+def _package_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", value):
+        raise ValueError(f'"{value}" is no name of a Python package (without a version)')
+    return canonicalize_name(value)
+
+
+def _platform(value: str) -> str:
+    if value not in PLATFORMS:
+        raise ValueError(
+            f'"{value}" is none of {", ".join(PLATFORMS)}{did_you_mean(value, PLATFORMS)}'
+        )
+    return value
+
+
+def _some(values: list[Any]) -> list[Any]:
+    if not values:
+        raise ValueError("one at least")
+    return values
+
+
+def _source(value: str) -> str:
+    if _scheme(value) and not re.fullmatch(r"oci://[^/\s]+/\S+", value):
+        raise ValueError(f'"{value}" is neither a folder nor like "oci://registry/envs"')
+    return _said(value)
+
+
 def _later(value: Any) -> Any:
     raise NotYet("not built yet")
 
 
 def _resolver(value: str) -> str:
-    if value == "uv":
-        raise NotYet('"uv" is not built yet; "pip-tools" is')
-    if value != "pip-tools":
-        raise ValueError(
-            f'expected "pip-tools", found "{value}"{did_you_mean(value, ["pip-tools"])}'
-        )
+    if value not in RESOLVERS:
+        known = " or ".join(f'"{name}"' for name in RESOLVERS)
+        raise ValueError(f'expected {known}, found "{value}"{did_you_mean(value, RESOLVERS)}')
     return value
 
 
@@ -151,6 +175,11 @@ def _policy(value: str) -> str:
     return value
 
 
+RESOLVERS = ("pip-tools", "uv")
+
+PLATFORMS = ("x86_64", "aarch64")
+"""Machines that an environment can be locked for, as ``platform_machine`` names them (PEP 508)."""
+
 CALIBRATION = 0.05
 """How far a probability may be off where ``calibration = true``."""
 
@@ -165,6 +194,13 @@ Columns = Annotated[list[Text], AfterValidator(_unique)]
 Reference = Annotated[str, AfterValidator(_reference)]
 Requirements = list[Annotated[str, AfterValidator(_requirement)]]
 DebianNames = Annotated[list[Annotated[str, AfterValidator(_debian_name)]], AfterValidator(_unique)]
+PackageNames = Annotated[
+    list[Annotated[str, AfterValidator(_package_name)]], AfterValidator(_unique)
+]
+Platforms = Annotated[
+    list[Annotated[str, AfterValidator(_platform)]], AfterValidator(_unique), AfterValidator(_some)
+]
+Source = Annotated[str, AfterValidator(_source)]
 Exceptions = Annotated[list[Annotated[str, AfterValidator(_exception)]], AfterValidator(_unique)]
 Labels = Annotated[list[Any], AfterValidator(_labels)]
 Size = Annotated[str, AfterValidator(_size)]

@@ -190,6 +190,9 @@ def served(root: Path, *, ranges: bool = True) -> Iterator[Server]:
                 data = file.read_bytes()
             self._answer(kind, data)
 
+        def do_HEAD(self) -> None:
+            self.send_error(405)  # as some mirrors do: then a file is read whole
+
         def _answer(self, kind: str, data: bytes) -> None:
             start = 0
             if server.ranges and (asked := self.headers.get("Range")):

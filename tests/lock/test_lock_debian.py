@@ -35,7 +35,14 @@ def store(tmp_path: Path) -> Store:
 
 
 def resolve(archive: Archive, store: Store, *wanted: str, now: datetime = NOW) -> tuple[Deb, ...]:
-    debs, _ = debian.resolve(wanted, suite="bookworm", source=archive.source, store=store, now=now)
+    debs, _ = debian.resolve(
+        wanted,
+        suite="bookworm",
+        architecture=ARCHITECTURE,
+        source=archive.source,
+        store=store,
+        now=now,
+    )
     return debs
 
 
@@ -59,7 +66,14 @@ def test_the_date_of_the_index_comes_with_it(archive: Archive, store: Store) -> 
     archive.add("app")
     archive.publish()
 
-    _, date = debian.resolve(["app"], suite="bookworm", source=archive.source, store=store, now=NOW)
+    _, date = debian.resolve(
+        ["app"],
+        suite="bookworm",
+        architecture=ARCHITECTURE,
+        source=archive.source,
+        store=store,
+        now=NOW,
+    )
 
     assert datetime(2026, 7, 11, 10, 16, 37, tzinfo=UTC) == date
 
@@ -73,7 +87,14 @@ def test_a_known_index_is_not_downloaded_again(tmp_path: Path, store: Store) -> 
             mirror=server.address, keyring=archive.keyring, connection=archive.source.connection
         )
         for _ in range(2):
-            debian.resolve(["app"], suite="bookworm", source=source, store=store, now=NOW)
+            debian.resolve(
+                ["app"],
+                suite="bookworm",
+                architecture=ARCHITECTURE,
+                source=source,
+                store=store,
+                now=NOW,
+            )
 
     assert 1 == sum("/by-hash/" in path for path in server.asked)
     assert 2 == sum(path.endswith("/InRelease") for path in server.asked)
@@ -212,6 +233,13 @@ def test_no_network_on_a_cold_cache_is_one_error(archive: Archive, store: Store)
     )
 
     with pytest.raises(NetworkUnavailable, match=r"127\.0\.0\.1:1 could not be reached") as failed:
-        debian.resolve(["app"], suite="bookworm", source=source, store=store, now=NOW)
+        debian.resolve(
+            ["app"],
+            suite="bookworm",
+            architecture=ARCHITECTURE,
+            source=source,
+            store=store,
+            now=NOW,
+        )
 
     assert failed.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -228,25 +229,29 @@ class World:
         (tmp_path / "store").mkdir()
         (tmp_path / "store/resolver").symlink_to(cache)
         self.archive = Archive(tmp_path / "archive")
-        self.debs = [self.archive.add(name) for name in base_packages(tiny(tmp_path))]
+        self.debs = [
+            self.archive.add(name, f"{platform.python_version()}-1")
+            for name in base_packages(tiny(tmp_path))
+        ]
         self.archive.publish()
         self.server = server
         self.given: tuple[Deb, ...] = ()
 
     def lock(self, spec: Environment, store: Store, previous: Lock | None = None) -> Lock:
-        def run_python_for(debs: tuple[Deb, ...]) -> object:
+        def prepare(debs: tuple[Deb, ...]) -> object:
             self.given = debs
             return run_this_python
 
-        return resolve(
+        (lock,) = resolve(
             spec,
-            previous=previous,
-            run_python_for=run_python_for,  # type: ignore[arg-type]
+            previous=(previous,) if previous else (),
+            prepare=prepare,  # type: ignore[arg-type]
             store=store,
             now=datetime(2026, 11, 24, tzinfo=UTC),
             debian_source=self.archive.source,
             python_source=python_source(f"{self.server.address}/simple"),
         )
+        return lock
 
 
 def test_an_environment_is_locked_fetched_and_names_no_place(
@@ -257,7 +262,7 @@ def test_an_environment_is_locked_fetched_and_names_no_place(
         world = World(tmp_path, server, cache)
         spec = tiny(tmp_path / "tiny")
         lock = world.lock(spec, store)
-        pylock.write(lock, spec.lock_path)
+        pylock.write(spec.lock_path, lock)
         source = python_source(f"{server.address}/simple")
         fetch.fetch(lock, store, debian_source=world.archive.source, python_source=source)
     fetch.link_wheels(lock, store, spec.folder / pylock.WHEELS)

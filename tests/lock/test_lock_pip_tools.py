@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lock_fakes import (
+    ARCHITECTURE,
     Server,
     make_wheel,
     python_source,
@@ -15,11 +16,14 @@ from lock_fakes import (
     served,
     write_simple_index,
 )
-from packaging.requirements import Requirement
 
 from harness.core.errors import NetworkUnavailable, ResolutionFailed, ToolMissing
-from harness.lock import pip_tools, tools
+from harness.lock import choose, pip_tools, tools
 from harness.lock.lock import Wheel
+from harness.lock.resolver import Question
+from harness.lock.wheel_index import WheelIndex
+
+PYTHON = platform.python_version()
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +60,18 @@ def resolve(
     cache: Path,
     *requirements: str,
     previous: tuple[Wheel, ...] = (),
-    upgrade: bool = False,
     extra: tuple[str, ...] = (),
     links: tuple[str, ...] = (),
 ) -> tuple[Wheel, ...]:
-    return pip_tools.resolve(
-        requirements,
-        previous=previous,
-        upgrade=upgrade,
-        run_python=run_this_python,
-        source=python_source(f"{index.address}/simple", extra=extra, links=links),
-        cache=cache,
+    source = python_source(f"{index.address}/simple", extra=extra, links=links)
+    door = pip_tools.PipTools(run_python=run_this_python, source=source, cache=cache)
+    found = door.pins(question(*requirements, keep=pins(previous)))
+    return choose.wheels(found, python=PYTHON, architecture=ARCHITECTURE, index=WheelIndex(source))
+
+
+def question(*requirements: str, keep: dict[str, str] | None = None) -> Question:
+    return Question(
+        requirements=requirements, python=PYTHON, architecture=ARCHITECTURE, keep=keep or {}
     )
 
 
@@ -90,7 +95,7 @@ def test_locking_again_moves_nothing_and_upgrading_moves_on_purpose(
     old = resolve(index, cache, "app", "lib<1.1")
 
     again = resolve(index, cache, "app", "lib", previous=old)
-    moved = resolve(index, cache, "app", "lib", previous=old, upgrade=True)
+    moved = resolve(index, cache, "app", "lib")
 
     assert {"app": "1.1", "lib": "1.0"} == pins(old) == pins(again)
     assert {"app": "1.1", "lib": "1.1"} == pins(moved)
@@ -136,12 +141,11 @@ def test_requirements_that_exclude_each_other_are_shown(index: Server, cache: Pa
 
 def test_an_index_that_cannot_be_reached_is_no_failed_resolution(cache: Path) -> None:
     with pytest.raises(NetworkUnavailable, match=r"127\.0\.0\.1:1 could not be reached") as failed:
-        pip_tools.resolve(
-            ["app"],
+        pip_tools.PipTools(
             run_python=run_this_python,
             source=python_source("http://127.0.0.1:1/simple"),
             cache=cache,
-        )
+        ).pins(question("app"))
 
     assert failed.value.hint
 
@@ -151,9 +155,9 @@ def test_an_index_that_cannot_be_reached_is_no_failed_resolution(cache: Path) ->
 )
 def test_a_requirement_that_is_none_never_reaches_pip(text: str, tmp_path: Path) -> None:
     with pytest.raises(ResolutionFailed, match="requirements: "):
-        pip_tools.resolve(
-            [text], run_python=run_this_python, source=python_source(None), cache=tmp_path
-        )
+        pip_tools.PipTools(
+            run_python=run_this_python, source=python_source(None), cache=tmp_path
+        ).pins(question(text))
 
 
 def test_a_resolver_that_is_not_installed_is_named() -> None:
@@ -169,38 +173,3 @@ def test_only_the_resolver_and_what_it_requires_are_copied(cache: Path) -> None:
     assert {"piptools", "pip", "click"} <= copied
     assert not {"pytest", "numpy", "harness"} & copied
     assert not list(folder.rglob("*.so"))
-
-
-def report(*items: tuple[str, str, str | None]) -> dict[str, object]:
-    return json.loads(
-        json.dumps(
-            {
-                "environment": {"python_version": "3.11"},
-                "install": [
-                    {
-                        "metadata": {"name": name, "version": "1"},
-                        "download_info": {
-                            "url": f"http://host/{file}",
-                            "archive_info": {"hashes": {"sha256": sha256} if sha256 else {}},
-                        },
-                    }
-                    for name, file, sha256 in items
-                ],
-            }
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("item", "problem"),
-    [
-        (("app", "app-1.tar.gz", "0" * 64), "app-1.tar.gz is no wheel"),
-        (("app", "app-1-py3-none-any.whl", None), "is no wheel with a SHA-256"),
-        (("other", "other-1-py3-none-any.whl", "0" * 64), "did not find the versions"),
-    ],
-)
-def test_a_report_that_is_not_what_was_pinned_is_refused(
-    item: tuple[str, str, str | None], problem: str
-) -> None:
-    with pytest.raises(ResolutionFailed, match=problem):
-        pip_tools.wheels(report(item), pinned={"app": "1"}, roots=[Requirement("app")])

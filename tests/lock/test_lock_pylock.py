@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.pylock import Pylock, is_valid_pylock_path
 
-from harness.core.digest import of_bytes
-from harness.core.errors import LockInvalid, LockMissing, LockOutOfDate
+from harness.core.digest import Digest, of_bytes
+from harness.core.errors import LockInvalid, LockMissing, LockOutOfDate, PlatformMissing
 from harness.lock import pylock, toml
-from harness.lock.lock import Deb, Lock, Wheel
+from harness.lock.lock import Deb, Lock, Move, Parent, Source, Wheel
 from harness.spec.environment import Environment
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,4})?", fullmatch=True)
@@ -72,6 +72,71 @@ def locks(draw: st.DrawFn) -> Lock:
 @given(locks())
 def test_a_lock_comes_back_from_its_text(lock: Lock) -> None:
     assert lock == pylock.loads(pylock.dumps(lock))
+
+
+@given(locks(), st.data())
+def test_two_platforms_share_one_file_and_come_back(lock: Lock, data: st.DataObject) -> None:
+    wheels = list(lock.packages)
+    for index, wheel in enumerate(wheels):
+        kind = data.draw(st.sampled_from(["same", "native", "moved", "gone"]))
+        if kind == "native":
+            name = wheel.filename.replace("py3-none-any", "cp311-cp311-manylinux_2_28_{}")
+            wheels[index] = replace(wheel, filename=name.format("aarch64"))
+        elif kind == "moved":
+            name = wheel.filename.replace(f"-{wheel.version}-", "-999.0-")
+            wheels[index] = replace(wheel, filename=name, version="999.0")
+        elif kind == "gone" and not any(wheel.name in w.dependencies for w in wheels):
+            wheels[index] = replace(wheel, name="")
+    amd64 = replace(lock, architecture="amd64")
+    kept = tuple(wheel for wheel in wheels if wheel.name)
+    arm64 = replace(lock, architecture="arm64", packages=kept, debs=lock.debs[1:])
+
+    text = pylock.dumps(arm64, amd64)
+
+    Pylock.from_dict(tomllib.loads(text)).validate()
+    assert (amd64, arm64) == pylock.loads_all(text)
+    assert arm64 == pylock.loads(text, architecture="arm64")
+    assert text == pylock.dumps(amd64, arm64)
+
+
+def test_a_platform_that_is_not_locked_is_named(tmp_path: Path) -> None:
+    text = pylock.dumps(lock_of(environment(tmp_path)))
+
+    with pytest.raises(PlatformMissing, match="not locked for aarch64, only for x86_64") as failed:
+        pylock.loads(text, architecture="arm64")
+
+    assert "platforms" in failed.value.hint
+
+
+@given(locks(), DIGESTS, st.lists(NAMES, min_size=1, max_size=2, unique=True))
+def test_a_built_wheel_and_a_parent_come_back(lock: Lock, digest: Digest, names: list[str]) -> None:
+    needs = tuple(
+        Wheel(name=name, version="1.0", filename=f"{name}-1.0-py3-none-any.whl", digest=digest)
+        for name in sorted(names)
+    )
+    packages = tuple(
+        replace(
+            wheel,
+            built=Source(
+                filename=f"{wheel.name.replace('-', '_')}-{wheel.version}.tar.gz",
+                digest=digest,
+                size=7,
+                requires=needs,
+            ),
+        )
+        for wheel in lock.packages
+    )
+    parent = Parent(
+        reference="above:3",
+        lock=digest,
+        moved=(Move(name="numpy", before="1.0", after="2.0", why=("a needs b", "b needs c")),),
+    )
+    lock = replace(lock, packages=packages, parent=parent, os=("libgomp1",))
+
+    text = pylock.dumps(lock)
+
+    Pylock.from_dict(tomllib.loads(text)).validate()
+    assert lock == pylock.loads(text)
 
 
 @given(locks())
@@ -177,7 +242,7 @@ def lock_of(spec: Environment) -> Lock:
 
 def test_a_written_lock_is_read_for_its_environment(tmp_path: Path) -> None:
     spec = environment(tmp_path)
-    pylock.write(lock_of(spec), spec.lock_path)
+    pylock.write(spec.lock_path, lock_of(spec))
 
     assert lock_of(spec) == pylock.read(spec)
     assert is_valid_pylock_path(spec.lock_path)
@@ -198,7 +263,7 @@ def test_a_lock_older_than_its_specification_is_refused(
     tmp_path: Path, change: dict[str, Any]
 ) -> None:
     spec = environment(tmp_path)
-    pylock.write(lock_of(spec), spec.lock_path)
+    pylock.write(spec.lock_path, lock_of(spec))
 
     with pytest.raises(LockOutOfDate, match=r"changed after pylock\.1\.toml") as failed:
         pylock.read(environment(tmp_path, **change))
@@ -213,9 +278,9 @@ def test_a_lock_older_than_its_specification_is_refused(
         ('lock-version = "1.0"', 'lock-version = "2.0"', "2.0"),
         ("layout = 1", "layout = 99", r"tool\.harness\.layout: 99"),
         ('suite = "bookworm"\n', "", r"tool\.harness\.suite: missing"),
-        ("size = 5", 'size = "5"', r"tool\.harness\.debs\[0\]\.size: expected int"),
-        ("pool/main/g", "../main/g", r"tool\.harness\.debs\[0\]\.path: not allowed"),
-        ("pool/main/g", "http://host/g", r"tool\.harness\.debs\[0\]\.path: not allowed"),
+        ("size = 5", 'size = "5"', r"tool\.harness\.debian\.amd64\.debs\[0\]\.size: expected int"),
+        ("pool/main/g", "../main/g", r"amd64\.debs\[0\]\.path: not allowed"),
+        ("pool/main/g", "http://host/g", r"amd64\.debs\[0\]\.path: not allowed"),
         ('path = "wheels/', 'path = "/etc/', r"packages\[0\]\.wheels\[0\]\.path: not allowed"),
         ('version = "1.17.0"', 'version = "1.18.0"', "not consistent"),
         ('version = "2.36"', 'version = "2.37"', "changed by hand"),
@@ -240,7 +305,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(LockInvalid) as failed:
         pylock.loads(text)
 
-    assert "tool.harness.debs[0].size" in failed.value.message
+    assert "tool.harness.debian.amd64.debs[0].size" in failed.value.message
     assert "tool.harness.suite: expected str" in failed.value.message
 
 

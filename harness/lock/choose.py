@@ -1,0 +1,127 @@
+"""From pins to files: the wheel of each package that an interpreter on a platform would choose.
+
+The index's page of the package (PEP 503, PEP 691) names files and digests; tags are ranked as pip
+ranks them (PEP 425, PEP 600): those of the interpreter's own platform first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+from harness.core.digest import of_hex
+from harness.core.errors import ResolutionFailed
+from harness.lock.lock import Wheel
+from harness.lock.pylock_reading import MACHINES
+from harness.lock.resolver import Pin, dependencies
+from harness.lock.wheel_index import Offered, WheelIndex
+from harness.world import http
+
+LIBC = {"3.11": 36, "3.13": 41}
+"""The minor version of glibc 2 in the suite that ships a Python."""
+
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+
+
+def wheels(
+    pins: tuple[Pin, ...], *, python: str, architecture: str, index: WheelIndex
+) -> tuple[Wheel, ...]:
+    """Return the wheel of each of *pins*, sorted by name.
+
+    Raises ResolutionFailed when the index has no fitting one with a SHA-256, NetworkUnavailable.
+    """
+    pages: dict[str, tuple[Offered, ...]] = {}
+
+    def ask(pin: Pin) -> None:
+        pages[pin.name] = index.offers(pin.name)
+
+    http.in_parallel(ask, pins, name=lambda pin: pin.name)
+    needs = dependencies(pins)
+    return tuple(
+        _wheel(pin, best(pages[pin.name], pin, python, architecture), needs[pin.name])
+        for pin in pins
+    )
+
+
+def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) -> Offered:
+    """Return that of *offers* which is *pin*'s and ranks first; raises ResolutionFailed."""
+    ranks = _ranks(python, architecture)
+    found: list[tuple[int, tuple[object, ...], str, Offered]] = []
+    seen = []
+    version = Version(pin.version)
+    for offer in offers:
+        try:
+            _, offered, build, tags = parse_wheel_filename(offer.filename)
+        except InvalidWheelFilename:
+            continue
+        if offered != version or not _allowed(offer, python):
+            continue
+        seen.append(offer.filename)
+        if fitting := [ranks[tag] for tag in tags if tag in ranks]:
+            found.append((min(fitting), tuple(-n for n in build[:1]), offer.filename, offer))
+    if not found:
+        there = f"only {', '.join(sorted(seen)[:3])}" if seen else "no wheel at all"
+        raise ResolutionFailed(
+            f"{pin.name} {pin.version} has no wheel for Python {python} on "
+            f"{MACHINES[architecture]}: the index offers {there}",
+            hint=f'build = ["{pin.name}"] in environment.toml builds it from its source',
+        )
+    chosen = min(found)[3]
+    if chosen.sha256 is None:
+        raise ResolutionFailed(
+            f"{chosen.filename} is offered without a SHA-256", hint="use an index that names them"
+        )
+    if chosen.yanked is not None:
+        raise ResolutionFailed(
+            f"{pin.name} {pin.version} was withdrawn from the index (yanked): {chosen.yanked}",
+            hint=f"harness lock NAME --upgrade-package {pin.name}, or require another version",
+        )
+    return chosen
+
+
+@cache
+def _ranks(python: str, architecture: str) -> Mapping[Tag, int]:
+    """Return how good each tag is, 0 the best."""
+    version = tuple(int(part) for part in python.split(".")[:2])
+    machine = MACHINES[architecture]
+    platforms = []
+    for minor in range(LIBC[minor_of(python)], 4, -1):
+        platforms.append(f"manylinux_2_{minor}_{machine}")
+        if minor in _LEGACY and (minor == 17 or machine == "x86_64"):
+            platforms.append(f"{_LEGACY[minor]}_{machine}")
+    platforms.append(f"linux_{machine}")
+    interpreter = f"cp{''.join(map(str, version))}"
+    tags = [
+        *cpython_tags(version, platforms=platforms),
+        *compatible_tags(version, interpreter=interpreter, platforms=platforms),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def minor_of(python: str) -> str:
+    """Return ``3.11`` of ``3.11.2``."""
+    return ".".join(python.split(".")[:2])
+
+
+def _allowed(offer: Offered, python: str) -> bool:
+    try:
+        return SpecifierSet(offer.requires_python or "").contains(python, prereleases=True)
+    except InvalidSpecifier:  # as pip: a broken one forbids nothing
+        return True
+
+
+def _wheel(pin: Pin, offer: Offered, needs: tuple[str, ...]) -> Wheel:
+    assert offer.sha256 is not None
+    return Wheel(
+        name=pin.name,
+        version=pin.version,
+        filename=offer.filename,
+        digest=of_hex(offer.sha256),
+        size=offer.size,
+        dependencies=needs,
+    )

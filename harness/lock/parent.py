@@ -1,0 +1,88 @@
+"""Where a customized environment's parent is found: a folder of environments.
+
+``tabular:3`` is ``SOURCE/tabular/pylock.3.toml``. A released version keeps its lock there, whatever
+``environment.toml`` has become since.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.core.errors import LockInvalid, UnknownEnvironment
+from harness.lock import pylock
+from harness.lock.lock import Lock
+from harness.spec import document
+from harness.spec.environment import Environment
+from harness.spec.nearest import nearest
+from harness.spec.parse import ENVIRONMENT_FILE
+
+DEEPEST = 20
+"""How many parents a chain may have: more is a mistake."""
+
+
+def locks(environment: Environment) -> tuple[Lock, ...]:
+    """Return the locks of *environment*'s parent, one for each platform; nothing without a parent.
+
+    Raises UnknownEnvironment, which lists what there is, and LockInvalid, also for a parent that
+    is, over its own parents, *environment* itself.
+    """
+    change = environment.change
+    if change is None:
+        return ()
+    refuse_circle(environment)
+    return found(change.parent, Path(change.source))
+
+
+def found(reference: str, source: Path) -> tuple[Lock, ...]:
+    """Return the locks of ``NAME:VERSION`` in the folder *source*; raises as ``locks`` does."""
+    name, _, version = reference.partition(":")
+    path = source / name / f"pylock.{version}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as missing:
+        raise _unknown(reference, source) from missing
+    except UnicodeDecodeError as broken:
+        raise LockInvalid(f"{path} is not UTF-8", hint="take it from version control") from broken
+    read = pylock.loads_all(text, where=str(path))
+    if read[0].reference != reference:
+        raise LockInvalid(
+            f"{path} is the lock of {read[0].reference}", hint="take it from version control again"
+        )
+    return read
+
+
+def refuse_circle(environment: Environment) -> None:
+    """Raise UnknownEnvironment when *environment* is its own parent, over however many others."""
+    chain = [environment.reference]
+    change = environment.change
+    while change is not None and len(chain) < DEEPEST:
+        chain.append(change.parent)
+        if change.parent == environment.reference:
+            raise UnknownEnvironment(
+                f"{environment.reference} is its own parent: {' → '.join(chain)}",
+                hint="mend from in one of their environment.toml files",
+            )
+        name = change.parent.partition(":")[0]
+        file = Path(change.source) / name / ENVIRONMENT_FILE
+        if not file.is_file():
+            return
+        raw = document.toml(file)
+        if not isinstance(raw.get("from"), str) or f"{name}:{raw.get('version')}" != change.parent:
+            return
+        source = raw.get("source", "..")
+        change = type(change)(parent=raw["from"], source=str(file.parent / str(source)))
+
+
+def _unknown(reference: str, source: Path) -> UnknownEnvironment:
+    name = reference.partition(":")[0]
+    there = sorted(
+        f"{path.parent.name}:{path.name.split('.')[1]}" for path in source.glob("*/pylock.*.toml")
+    )
+    if not source.is_dir():
+        hint = f"there is no folder {source}: source in environment.toml names it"
+    elif close := nearest(reference, {one: one for one in there}):
+        hint = f'did you mean "{close}"?'
+    else:
+        hint = f"harness lock {name}, where it is maintained" if not there else "write one of these"
+    listed = f"; there are {', '.join(there)}" if there else ""
+    return UnknownEnvironment(f"no lock of {reference} in {source}{listed}", hint=hint)
