@@ -14,6 +14,7 @@ COMMANDS = {
     "stage": "promote",
     "promote": "promote",
     "why": "ledger",
+    "env": "env",
     "lock": "environment",
     "fetch": "environment",
     "build": "environment",

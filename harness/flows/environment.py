@@ -8,7 +8,7 @@ from datetime import datetime
 
 from harness.image import build
 from harness.image.build import Built
-from harness.lock import customized, parent, pylock
+from harness.lock import adopt, customized, parent, pylock
 from harness.lock.fetch import fetch, fetch_debs
 from harness.lock.lock import Deb, Lock
 from harness.lock.pip_tools import RunPython
@@ -80,6 +80,7 @@ def locked(
         previous=before,
         parent=above,
         free=free,
+        preferences=None if before else adopt.preferences(environment.folder),
         prepare=prepare,
         store=store,
         now=now,
