@@ -23,7 +23,9 @@ _LABEL = 12
     "--data", required=True, type=click.Path(path_type=Path), help="Training rows: Parquet or CSV."
 )
 @click.option("--target", required=True, help="The column that is predicted; or several: a,b.")
-@click.option("--model", default="", help="module:function that loads it, or the model's file.")
+@click.option(
+    "--model", default="", help="module:function that loads it or is it, or the model's file."
+)
 @click.option(
     "--from",
     "schema",

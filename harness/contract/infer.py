@@ -26,13 +26,15 @@ from harness.spec.project import Contract, Model
 
 _FIRST_ROWS = 64
 _FIRST_SECONDS = 60.0
-_OTHERS = {"pandas": "numpy", "numpy": "pandas"}
+_OTHERS = {"pandas": ("numpy", "pyarrow"), "numpy": ("pandas", "pyarrow")}
+_CALLED = {"pandas": "a DataFrame", "numpy": "an array", "pyarrow": "an Arrow Table"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
     """A model with what was drafted for it: all that ``run`` needs. *rows* come with their targets;
-    *declared* is the model as a project would declare it, *training* what was read."""
+    *declared* is the model as a project would declare it, *training* what was read; *answered* says
+    whether it answered the first of the rows."""
 
     claims: Claims
     door: Door
@@ -40,6 +42,7 @@ class Opened:
     draft: Draft
     declared: Model
     training: Training
+    answered: bool = True
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,11 +91,13 @@ def predicted(data: Path, target: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _First:
-    """The first answers by method, from *rows*; *refusal* says why there are none."""
+    """The first answers by method, from *rows*; *refusal* says why there are none. *tried* are the
+    kinds of input that were refused."""
 
     rows: Batch
     answers: Mapping[str, Answer]
     refusal: str = ""
+    tried: tuple[str, ...] = ()
 
 
 def _drafted(target: Target, training: Training, door: Door, kind: str, first: _First) -> Opened:
@@ -103,7 +108,9 @@ def _drafted(target: Target, training: Training, door: Door, kind: str, first: _
     seen = observe(
         first.answers, training.targets, kind=str(told.get("kind") or ""), classes=classes
     )
-    drafted = _with(drafted, training.targets, seen, told, first.refusal)
+    drafted = _with(
+        drafted, training.targets, seen, told, _untaken(first, "" if target.url else kind)
+    )
     if first.answers:
         drafted = settled(drafted, rows, lambda batch: _answers(door, batch))
     outcomes = training.targets
@@ -125,6 +132,7 @@ def _drafted(target: Target, training: Training, door: Door, kind: str, first: _
         draft=drafted,
         declared=declared,
         training=training,
+        answered=_is_answered(first),
     )
 
 
@@ -161,7 +169,7 @@ def _with(
         lines = [line for line in lines if not line.startswith(mark)] + [mark + seen.words]
         contract = replace(contract, outputs=seen.outputs)
     if refusal:
-        lines.append(f"rows: the model refuses those of the training data ({refusal})")
+        lines.append(refusal)
     if refusals := [name for name in told.get("refusals") or () if name not in contract.errors]:
         contract = replace(contract, errors=(*contract.errors, *refusals))
         lines.append(f"errors: {', '.join(refusals)} refuses a row too")
@@ -173,7 +181,8 @@ def _opened(
 ) -> tuple[Door, str, _First]:
     """Return a way to the model, what it takes, and its first answers.
 
-    A model that refuses rows as it seems to take them is asked for them as an array, or a frame.
+    A model that refuses rows as it seems to take them is asked for them as an array, as a frame and
+    as an Arrow Table.
     """
     if target.url:
         door = over_http(target.url, target.headers, rows.head(8))
@@ -184,17 +193,41 @@ def _opened(
     first = _ask(door, _columns(door, rows))
     if first.answers or wanted != "auto":
         return door, kind, _refuse_loader(target, door, first)
-    other = _open(target, _OTHERS[kind], in_process=in_process, memory=memory)
-    second = _ask(other, _columns(other, rows))
-    if second.answers:
-        door.close()
-        return other, _OTHERS[kind], _refuse_loader(target, other, second)
-    other.close()
-    return door, kind, _refuse_loader(target, door, first)
+    tried = [kind]
+    for another in _OTHERS[kind]:
+        other = _open(target, another, in_process=in_process, memory=memory)
+        try:
+            second = _ask(other, _columns(other, rows))
+            tried.append(another)
+        except ModelUnusable:  # it does not survive this kind, or has no library for it
+            second = first
+        if second.answers:
+            door.close()
+            second = replace(second, refusal=first.refusal, tried=tuple(tried[:-1]))
+            return other, another, _refuse_loader(target, other, second)
+        other.close()
+    return door, kind, _refuse_loader(target, door, replace(first, tried=tuple(tried)))
+
+
+def _untaken(first: _First, kind: str) -> str:
+    """Return what to say of the kinds of input that the model refused; nothing where it took the
+    one that it seems to take. Nobody chose the *kind* "" of a server."""
+    refused = " and ".join(_CALLED.get(name, name) for name in first.tried)
+    if first.answers:
+        taken = f"input: {_CALLED.get(kind, kind)}; the model refuses"
+        return f"{taken} {refused} ({first.refusal})" if refused else ""
+    said = f"rows: the model refuses those of the training data ({first.refusal})"
+    if refused:
+        return f"{said}, as {refused}"
+    return f"{said}, as {_CALLED[kind]}; --input says what it takes" if kind in _CALLED else said
+
+
+def _is_answered(first: _First) -> bool:
+    return any(answer.container != "unknown" for answer in first.answers.values())
 
 
 def _refuse_loader(target: Target, door: Door, first: _First) -> _First:
-    if not is_loader(target) or any(a.container != "unknown" for a in first.answers.values()):
+    if not is_loader(target) or _is_answered(first):
         return first
     door.close()
     address = target.settings["object"]

@@ -196,7 +196,8 @@ def report(
 ) -> Report:
     """Return the report of *trial* and its *outcomes*."""
     found = trial.sweep
-    notes = [*trial.notes]
+    told = getattr(trial.model, "about", {})
+    notes = [*told.get("remarks", ()), *trial.notes]
     if found is not None and found.stopped:
         notes.append(f"sweep: {found.stopped}")
     return Report(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from harness.contract.draft import Draft
@@ -62,11 +63,13 @@ def write_draft(
     targets: Sequence[str],
     model: Model,
     remarks: Sequence[str] = (),
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Written:
     """Write *drafted* into *folder* as ``harness.toml`` and ``inputs.schema.json``.
 
     *model* is declared as it is, but for its name, which is made one that ``harness.toml`` takes.
-    Its artifact is relative to *folder* or absolute. A file that is there stays as it is. Raises
+    Its artifact is relative to *folder* or absolute. *more* are other files by name. A file that is
+    there stays as it is. Raises
     SpecInvalid for an artifact outside the folder, for labels that can't be declared, and where a
     ``pyproject.toml`` declares the project already.
     """
@@ -84,7 +87,8 @@ def write_draft(
     )
     schema = json_text(drafted.contract.inputs)
     folder.mkdir(parents=True, exist_ok=True)
-    files = (_put(folder / PROJECT_FILE, text), _put(folder / SCHEMA_FILE, schema))
+    texts = {PROJECT_FILE: text, SCHEMA_FILE: schema, **more}
+    files = tuple(_put(folder / name, held) for name, held in texts.items())
     return Written(folder=folder, files=files)
 
 

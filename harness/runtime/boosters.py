@@ -66,6 +66,8 @@ class _Booster:
 class XgboostModel(_Booster):
     """An xgboost Booster. Text in a column that it knows as categorical becomes a category."""
 
+    refusals = ()  # its own error is a ValueError
+
     def __init__(self, booster: Any) -> None:
         """Take a trained or loaded booster."""
         learner = json.loads(booster.save_config())["learner"]

@@ -57,6 +57,11 @@ def words(model: Any) -> list[str]:
     return [*_spaced(sorted(known)), *sorted(named - known)][:KEPT]
 
 
+def libraries(model: Any) -> set[str]:
+    """Return the names of the libraries whose objects *model* holds, its own among them."""
+    return {type(item).__module__.partition(".")[0] for item, _, _ in _walk(model)}
+
+
 def _spaced(found: list[Any]) -> list[Any]:
     if len(found) <= KEPT:
         return found

@@ -37,7 +37,8 @@ def load(settings: Mapping[str, Any], artifact: Path, *, folder: Path) -> Any:
 
     *settings* are those of ``model.json``; *folder* becomes the working directory and the first
     entry of the import path. Without ``load``, *artifact* must be a file of a kind that
-    ``formats`` knows, or a folder with exactly one. ``object`` in *settings* names the model
+    ``formats`` knows, or a folder with exactly one. A ``load`` that takes no argument is called
+    without. ``object`` in *settings* names the model
     itself ("module:name"), or a function of no arguments that returns it. A library's own object
     that takes no frames is wrapped (``formats.usable``). Raises Unloadable, or whatever the
     model's own code raises.
@@ -47,7 +48,8 @@ def load(settings: Mapping[str, Any], artifact: Path, *, folder: Path) -> Any:
         return formats.usable(_named(named))
     declared = settings.get("load")
     if declared:
-        return formats.usable(function(declared, "load")(artifact))
+        loader = function(declared, "load")
+        return formats.usable(loader(artifact) if _takes_one(loader) else loader())
     return formats.usable(formats.open_file(_single(artifact)))
 
 
@@ -146,6 +148,16 @@ def _wanted(found: Callable[..., Any]) -> int:
         return 1
     by_position = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")
     return sum(p.default is p.empty and p.kind.name in by_position for p in parameters)
+
+
+def _takes_one(found: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(found).bind(None)
+    except TypeError:
+        return bool(_wanted(found))  # it can't be called with one argument: it says so itself
+    except ValueError:  # it doesn't tell
+        pass
+    return True
 
 
 def _single(artifact: Path) -> Path:

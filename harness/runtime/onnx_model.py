@@ -3,13 +3,14 @@
 A graph with one input gets all columns as one matrix; with several, each input gets the column of
 its name, or (by width) the next columns of its kind, text or numbers. Of its outputs, labels are
 ``predict`` and a matrix or the maps of ZipMap are ``predict_proba``; a graph with one output only
-is called. An output of shape (rows, 1) is one value a row.
+is called. An output of shape (rows, 1) is one value a row. A graph of exactly one row is asked row
+by row, and says so; one of any other fixed number is refused.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,17 @@ _TYPES = {
     "tensor(bool)": "bool",
     "tensor(string)": "object",
 }
+_ROW_BY_ROW = (
+    "the graph takes exactly one row, so it is asked row by row, here and when it is served; "
+    "any other caller has to do so too, unless it is exported with a free first dimension"
+)
 _REFUSED = ("InvalidArgument", "InvalidGraph", "Fail", "RuntimeException")
 
 
 class OnnxModel:
     """A graph ready to run. *path* is its file (None: unknown), for the numbers in its trees."""
+
+    refusals = ()  # the library's own errors become ValueErrors
 
     def __init__(self, session: Any, path: Path | None) -> None:
         """Take an open session; raises ValueError for inputs that are no tensors of columns."""
@@ -52,6 +59,7 @@ class OnnxModel:
                 f"the graph takes batches of exactly {self._batch} rows; "
                 "export it with a free first dimension"
             )
+        self.remarks = (_ROW_BY_ROW,) if self._batch == 1 else ()
         text = any(given.type == "tensor(string)" for given in self.inputs)
         single = len(self.inputs) == 1 and self._width(self.inputs[0]) != 1
         self.input_kind = "numpy" if single and not text else "pandas"
@@ -79,35 +87,44 @@ class OnnxModel:
     def _labels(self, output: str) -> list[Any] | None:
         """Return the keys of ZipMap's maps, which only an answer shows: that to one row of zeros
         or empty texts. None where the graph refuses it."""
-        np = importlib.import_module("numpy")
-        feed = {}
-        for given in self.inputs:
-            shape = (1,) if len(given.shape) == 1 else (1, self._width(given) or 1)
-            kind = _TYPES[given.type]
-            feed[given.name] = np.full(shape, "", object) if kind == "object" else np.zeros(
-                shape, kind
-            )  # fmt: skip
+        shapes = {
+            given.name: (1,) if len(given.shape) == 1 else (1, self._width(given) or 1)
+            for given in self.inputs
+        }
         try:
-            return list(self._run(feed, output)[0])
+            return list(self._run(self._blank(shapes), output)[0])
         except ValueError:
             return None
+
+    def _blank(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return tensors of zeros and empty texts."""
+        np = importlib.import_module("numpy")
+        kinds = {given.name: _TYPES[given.type] for given in self.inputs}
+        return {
+            name: np.full(shape, "", object) if kinds[name] == "object" else np.zeros(
+                shape, kinds[name]
+            )
+            for name, shape in shapes.items()
+        }  # fmt: skip
 
     def __call__(self, rows: Any) -> Any:
         """Return the first output."""
         return self._ask(rows, self._first)
 
     def _ask(self, rows: Any, output: str) -> Any:
-        np = importlib.import_module("numpy")
         feed = self._feed(rows)
+        if not self._batch:
+            return self._run(feed, output)
         count = len(next(iter(feed.values())))
-        if self._batch == 1 and count != 1:
-            answers = [
-                self._run({n: v[i : i + 1] for n, v in feed.items()}, output) for i in range(count)
-            ]
-            if not answers:
-                return np.empty((0, len(self.classes_)) if self.classes_ else (0,))
-            return [cell for part in answers for cell in part]
-        return self._run(feed, output)
+        if not count:  # the answer's shape and type are those of any row's
+            one = self._blank({name: (1, *held.shape[1:]) for name, held in feed.items()})
+            return self._run(one, output)[:0]
+        parts = [
+            self._run({n: v[i : i + 1] for n, v in feed.items()}, output) for i in range(count)
+        ]
+        if isinstance(parts[0], list):
+            return [cell for part in parts for cell in part]
+        return importlib.import_module("numpy").concatenate(parts)
 
     def _run(self, feed: dict[str, Any], output: str) -> Any:
         try:

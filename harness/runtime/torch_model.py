@@ -10,19 +10,21 @@ class TorchModel:
     """A torch module in evaluation mode, without gradients, on the CPU.
 
     It gets one tensor of shape (rows, columns), of the type of its own first floating parameter
-    (float32 where it has none). An answer of shape (rows, 1) is one value a row.
+    (float32 where it has none). An answer of shape (rows, 1) is one value a row. It refuses rows by
+    RuntimeError, and an exported program's guards by AssertionError.
     """
 
     input_kind = "numpy"
-    refusals = ("RuntimeError",)
 
     def __init__(self, module: Any) -> None:
         """Take a module; what it holds moves to the CPU."""
         torch = importlib.import_module("torch")
+        self.refusals: tuple[str, ...] = ("RuntimeError",)
         try:
             self.module = module.eval()
         except NotImplementedError:  # an exported program has no modes
             self.module = module
+            self.refusals = ("AssertionError", "RuntimeError")
         floating = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
         self.dtype = next(floating, torch.float32)
 

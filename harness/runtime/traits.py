@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from harness.runtime import constants
+else:
+    import constants
 
 KINDS = ("pandas", "numpy")
+_REFUSALS = {
+    "catboost": ("CatBoostError",),
+    "lightgbm": ("LightGBMError",),
+    "onnxruntime": ("Fail", "InvalidArgument", "RuntimeException"),
+    "torch": ("RuntimeError",),
+}
+"""Errors by which a library refuses rows, and which are no ValueErrors."""
 
 
 def input_kind(model: Any) -> str:
@@ -22,18 +34,26 @@ def about(model: Any) -> dict[str, Any]:
     """Return what *model* tells, for a frame's header: ``input``; ``kind`` of its outputs
     (``probabilities``, ``labels``, ``regression``, or nothing); ``features``, the names of its
     columns in order, or None; ``width``, how many it takes, 0 for unknown; ``refusals``, exceptions
-    of its library by which it refuses rows."""
+    of libraries, its own or of an object that it holds, by which it refuses rows; ``remarks``, what
+    a person should know."""
     width = _get(model, "n_features_in_") or _get(model, "width") or 0
-    refusals = {str(name) for name in _get(model, "refusals") or ()}
-    if type(model).__module__.partition(".")[0] == "lightgbm":
-        refusals.add("LightGBMError")
+    remarks = _get(model, "remarks")
     return {
         "input": input_kind(model),
         "kind": _output_kind(model),
         "features": _names(model),
         "width": int(width) if isinstance(width, int) else 0,
-        "refusals": sorted(refusals),
+        "refusals": _refusals(model),
+        "remarks": [str(line) for line in remarks] if isinstance(remarks, tuple) else [],
     }
+
+
+def _refusals(model: Any) -> list[str]:
+    known = _get(model, "refusals")  # one of our wrappers knows
+    if isinstance(known, tuple):
+        return sorted(str(name) for name in known)
+    held = constants.libraries(model)
+    return sorted({name for library in held for name in _REFUSALS.get(library, ())})
 
 
 def _output_kind(model: Any) -> str:

@@ -67,7 +67,15 @@ def test_a_range_is_widened_by_its_own_span() -> None:
 
 @pytest.mark.parametrize(
     ("values", "least"),
-    [([0.5, 3.0, 9.0], 0.05), ([0.0, 3.0, 9.0], 0.0), ([18, 40, 89, 30], 1), ([0, 40, 89, 30], 0)],
+    [
+        ([0.5, 3.0, 9.0], 0.05),
+        ([0.055, 3.0, 44.0], 0.005),
+        ([0.055, 3.0, 4400.0], 0.005),
+        ([2e-7, 0.5, 44.0], 2e-8),
+        ([0.0, 3.0, 9.0], 0.0),
+        ([18, 40, 89, 30], 1),
+        ([0, 40, 89, 30], 0),
+    ],
 )
 def test_a_range_stays_on_its_side_of_zero_and_off_zero_where_no_value_is_zero(
     values: list[float], least: float

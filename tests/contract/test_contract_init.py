@@ -137,6 +137,32 @@ def test_a_loader_is_declared_and_used(folder: Path) -> None:
     assert "no input (the model was not trained on it)" in done.output
 
 
+def test_a_function_that_is_the_model_gets_a_loader_that_works(folder: Path) -> None:
+    code = "def judge(rows):\n    return ['late' if d > 15 else 'on_time' for d in rows['delay']]\n"
+    (folder / "judging.py").write_text(code, encoding="utf-8")
+
+    done = drafted("--model", "judging:judge")
+    report = check_project(parse.project(folder), settings=Settings(rows=500, seconds=60.0))
+
+    assert 0 == done.exit_code, done.output
+    assert "judging:judge is the model itself" in done.output
+    assert "load_judge:load" == written_toml(folder)["model"]["load"]
+    assert (folder / "load_judge.py").is_file() and (folder / "artifact").is_file()
+    valid = [check for check in report.checks if check.grade == "valid"]
+    assert valid and not any(check.outcome == "failed" for check in valid), report.text
+
+
+def test_a_loader_that_needs_its_artifact_is_declared_though_there_is_none(folder: Path) -> None:
+    (folder / "home_model.py").write_text("import joblib\nload = joblib.load\n", encoding="utf-8")
+
+    done = drafted("--model", "home_model:load")
+
+    assert 0 == done.exit_code, done.output
+    assert "there is no artifact yet" in done.output
+    assert "home_model:load" == written_toml(folder)["model"]["load"]
+    assert not (folder / "artifact").exists()
+
+
 def test_a_model_that_does_not_load_costs_its_own_word_alone(folder: Path) -> None:
     (folder / "artifact").write_bytes(b"")
 
@@ -306,7 +332,7 @@ def test_a_file_that_says_nothing_is_refused_with_a_hint(
 
     done = drafted()
 
-    assert 1 == done.exit_code
+    assert 2 == done.exit_code
     assert said in done.output and "hint: " in done.output
     assert not (folder / "harness.toml").exists()
 
@@ -323,7 +349,7 @@ def test_text_that_is_not_utf8_is_refused(folder: Path) -> None:
 
     done = drafted()
 
-    assert 1 == done.exit_code and "can't be read" in done.output
+    assert 2 == done.exit_code and "can't be read" in done.output
 
 
 def test_leading_zeros_that_a_reader_drops_are_remarked(folder: Path) -> None:
@@ -350,7 +376,7 @@ def test_two_parquet_columns_of_one_name_are_refused(folder: Path) -> None:
 
     done = init("--data", "twice.parquet", "--target", "late")
 
-    assert 1 == done.exit_code and "two columns of one name: 'a'" in done.output, done.output
+    assert 2 == done.exit_code and "two columns of one name: 'a'" in done.output, done.output
 
 
 def test_an_artifact_outside_of_the_folder_is_refused(folder: Path) -> None:

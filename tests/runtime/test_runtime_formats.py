@@ -233,6 +233,31 @@ def test_an_onnx_graph_with_one_tensor_a_column_finds_them_by_name(tmp_path: Pat
         model.predict_proba(rows.assign(region=[None] * 300))
 
 
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_an_onnx_graph_of_one_row_is_asked_row_by_row_and_says_so(
+    tmp_path: Path, zipmap: bool
+) -> None:
+    fitted = LogisticRegression().fit(ROWS.to_numpy(), np.where(LATE, "late", "early"))
+    types = needed("skl2onnx.common.data_types")
+    inputs = [("X", types.FloatTensorType([1, 2]))]
+    (tmp_path / "one.onnx").write_bytes(as_onnx(fitted, inputs, options={"zipmap": zipmap}))
+    (tmp_path / "any.onnx").write_bytes(as_onnx(fitted, matrix(2), options={"zipmap": zipmap}))
+
+    one, any_number = open_file(tmp_path / "one.onnx"), open_file(tmp_path / "any.onnx")
+
+    for count in (300, 2, 1, 0):
+        rows = ROWS.to_numpy()[:count]
+        for method in ("predict_proba", "predict"):
+            wanted = take_apart(getattr(any_number, method)(rows))
+            found = take_apart(getattr(one, method)(rows))
+            assert (wanted.shape, wanted.container) == (found.shape, found.container)
+            assert wanted.column.type == found.column.type
+        assert np.allclose(any_number.predict_proba(rows), one.predict_proba(rows), atol=1e-6)
+    assert [] == traits.about(any_number)["remarks"]
+    (remark,) = traits.about(one)["remarks"]
+    assert "exactly one row" in remark and "served" in remark
+
+
 def test_an_onnx_tree_tells_its_thresholds(tmp_path: Path) -> None:
     trees = importlib.import_module("sklearn.tree")
     needed("onnx")
@@ -257,6 +282,21 @@ def test_torchscript_answers_and_counts_as_code(tmp_path: Path) -> None:
     assert runs_code(file)
     assert (300,) == answered.shape
     assert np.allclose(wanted.detach().numpy(), np.frombuffer(answered.column.data, np.float32))
+
+
+def test_an_exported_program_answers_and_tells_its_numbers(tmp_path: Path) -> None:
+    torch = needed("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    rows = torch.tensor(ROWS.to_numpy(), dtype=torch.float32)
+    free = {0: torch.export.Dim("rows", min=1)}
+    program = torch.export.export(module.eval(), (rows,), dynamic_shapes=(free,))
+    torch.export.save(program, str(tmp_path / "model.pt2"))
+
+    model = open_file(tmp_path / "model.pt2")
+
+    assert np.allclose(module(rows)[:, 0].detach().numpy(), model(ROWS.to_numpy()), atol=1e-5)
+    assert {} == constants.mine(model) and [] == constants.words(model)
+    assert ["AssertionError", "RuntimeError"] == traits.about(model)["refusals"]
 
 
 def test_weights_alone_say_that_they_are_no_model(tmp_path: Path) -> None:
@@ -453,6 +493,12 @@ def test_a_function_of_rows_is_the_model_itself(own: Path) -> None:
         loading.load({"object": "formats_own:nothing"}, own, folder=own)
 
 
+def test_a_loader_that_takes_nothing_is_called_with_nothing(own: Path) -> None:
+    model = loading.load({"load": "formats_own:make"}, own / "artifact", folder=own)
+
+    assert "Rule" == type(model).__name__
+
+
 @pytest.mark.parametrize("name", ["make", "score"])
 def test_numbers_and_words_of_a_models_own_source_are_found(own: Path, name: str) -> None:
     model = loading.load({"object": f"formats_own:{name}"}, own, folder=own)
@@ -486,6 +532,23 @@ def test_a_model_tells_what_it_takes_and_answers(
     told = adapter.about(model)
 
     assert (input, kind, width) == (told["input"], told["kind"], told["width"])
+
+
+class Around:
+    """A person's own class around a library's object."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = {"inner": [held]}
+
+
+def test_the_errors_of_a_library_behind_a_persons_own_class_are_told(lightgbm: Any) -> None:
+    pipe = importlib.import_module("sklearn.pipeline").make_pipeline(
+        lightgbm.LGBMClassifier(n_estimators=2, verbose=-1)
+    )
+
+    for model in (Around(lit(lightgbm, "binary", LATE)), pipe.fit(ROWS, LATE)):
+        assert ["LightGBMError"] == traits.about(model)["refusals"]
+    assert [] == traits.about(Around(LinearRegression()))["refusals"]
 
 
 class Tensor:

@@ -19,8 +19,8 @@ _SINGLES = 16
 _ROUNDS = 8
 _SECONDS_TOGETHER = 1.0
 _ON_NO_ROWS = {
-    "scikit-learn": "Found array with 0 sample(s)",
-    "lightgbm": "must be 2 dimensional and non empty",
+    "sklearn": ("scikit-learn", "Found array with 0 sample(s)"),
+    "lightgbm": ("lightgbm", "must be 2 dimensional and non empty"),
 }
 
 
@@ -155,13 +155,16 @@ def empty_batch(trial: Trial) -> Iterator[Failure]:
 
 def _library_on_no_rows(refusal: Refusal) -> str:
     """Return whose own check of its input this is (``sklearn.utils.check_array``, lightgbm's): no
-    model's own doing, also where a class of the model's own passes it on. A server may declare that
-    it takes no empty request."""
+    model's own doing, also where a class of the model's own passes it on. It says so in the
+    library's words and, where the origin is known, from the library's own file. A server may
+    declare that it takes no empty request."""
     if "HTTP4xx" in refusal.mro:
         return "the server"
     if refusal.type != "ValueError":
         return ""
-    return next((name for name, said in _ON_NO_ROWS.items() if said in refusal.message), "")
+    origin = refusal.module.partition(".")[0]
+    known = _ON_NO_ROWS.values() if not origin else [_ON_NO_ROWS.get(origin, ("", ""))]
+    return next((name for name, said in known if said and said in refusal.message), "")
 
 
 def _without_row(observed: str) -> Failure:
