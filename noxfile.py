@@ -19,7 +19,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "tests", "documents"]
 nox.options.reuse_existing_virtualenvs = True
 
-EVERYTHING = "promote,debian,registry,sign"
+EVERYTHING = "promote,uv,debian,registry,sign"
 APART = ("tests/contract", "tests/runtime", "tests/benchmarks", "tests/spec")
 
 

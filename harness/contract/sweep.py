@@ -234,9 +234,9 @@ class _Going:
     def _again(self, part: Condition) -> bool:
         """Tell whether *part* is one more value of an open column that is not answered: then it is
         no longer worth while to find each."""
-        domain = next(d for d in self.trial.claims.domains if d.name == part.column)
+        free = any(d.name == part.column and d.open for d in self.trial.claims.domains)
         told = sum(one.failure.cause.columns == part.columns for one in self.troubles)
-        return domain.open and part.sign == "==" and told > 0
+        return free and part.sign == "==" and told > 0
 
     def _note(self, found: Located) -> str:
         """Keep what was *found*; return why the sweep must stop, if it must."""
