@@ -298,7 +298,14 @@ def cases() -> list[Case]:
             also=(("humidity",),),
         ),
         mutant("loans-torch", "loans-new-column", mutates, calling(_new_column), touched()),
-        mutant("click-rates", "clicks-popped", mutates, calling(_pop), touched()),
+        mutant(
+            "click-rates",
+            "clicks-popped",
+            mutates,
+            calling(_pop),
+            touched(),
+            also=(("returning",),),
+        ),
         mutant(
             "flowers-bayes", "flowers-scaled-in-place", mutates, calling(_scale_in_place), touched()
         ),
@@ -318,7 +325,12 @@ def cases() -> list[Case]:
             touched(),
         ),
         mutant(
-            "loans-pipeline", "loans-dates-in-place", mutates, calling(_dates_in_place), touched()
+            "loans-pipeline",
+            "loans-dates-in-place",
+            mutates,
+            calling(_dates_in_place),
+            touched(),
+            also=(("opened",),),
         ),
     ]
 

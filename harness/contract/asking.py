@@ -95,6 +95,15 @@ class Asking:
         method = self.roles[role]
         return self.call(lambda model: model.together(batches, method=method))  # type: ignore[attr-defined]
 
+    def lasting(self, batches: Sequence[Batch], role: str) -> tuple[Answer, Answer]:
+        """Return the first answer to *batches*, asked in turn, as given and as it is at the end."""
+        method = self.roles[role]
+        found: tuple[Answer, Answer] = self.call(
+            lambda model: model.lasting(batches, method=method),  # type: ignore[attr-defined]
+            calls=len(batches),
+        )
+        return found
+
     def call(self, job: Callable[[Model], T], *, calls: int = 1) -> T:
         """Return what *job* gets out of the model, by so many *calls*, within the budget."""
         if self.left <= 0:

@@ -129,12 +129,14 @@ class Answer:
     """What a model said: *values* of shape (n,) or (n, k), or any other when it errs.
 
     *names* are the columns' names where a frame came back; *mutated* says that the model changed
-    its input; *container* is what came back (``ndarray``, ``list``, ``frame``, ...).
+    its input, *changed* which columns of it, by name or position; *container* is what came back
+    (``ndarray``, ``list``, ``frame``, ...).
     """
 
     values: Array
     names: tuple[str, ...] | None = None
     mutated: bool = False
+    changed: tuple[str | int, ...] = ()
     container: str = "ndarray"
 
     @classmethod
@@ -152,6 +154,7 @@ class Answer:
             values=values.reshape(header["shape"]),
             names=None if names is None else tuple(str(name) for name in names),
             mutated=bool(header.get("mutated")),
+            changed=tuple(header.get("changed") or ()),
             container=str(header.get("container", "")),
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 from harness.contract.batch import Answer, Batch, Broken, Refusal, Unsendable, Written
 from harness.contract.deadline import Overdue, Worker
 from harness.core.errors import DataInvalid, DataMissing, ModelUnusable
-from harness.runtime import adapter, constants, relation
+from harness.runtime import adapter, constants, lasting, relation
 from harness.runtime.frame import Column
 from harness.spec.project import Outputs
 
@@ -100,8 +100,19 @@ class InProcess:
         except adapter.Unbuildable as unbuildable:
             raise Unsendable(str(unbuildable)) from unbuildable
 
+    def lasting(self, batches: Sequence[Batch], *, method: str) -> tuple[Answer, Answer]:
+        """Answer *batches* in turn; return the first answer as it was given, and what the same
+        object holds at the end; raises Refusal when the model raises."""
+        built = [self._build(batch) for batch in batches]
+        with _at_home(self._folder):
+            found = lasting.looked(self.loaded, method, built)
+        before, after = (self._answer(*told) for told in (found[0], found[-1]))
+        return before, after
+
     def _call(self, inputs: Any, method: str) -> Answer:
-        header, column = adapter.call(self.loaded, method, inputs)
+        return self._answer(*adapter.call(self.loaded, method, inputs))
+
+    def _answer(self, header: dict[str, Any], column: Column | None) -> Answer:
         if header["status"] == "refused":
             raise Refusal.from_header(header["error"])
         if column is None:

@@ -39,6 +39,7 @@ _LONG_RUNS = (
     *("a" * 48 + "!", "1" * 48 + "x", "word " * 16 + "; word", "x, y. " * 12 + "?", " " * 64 + "x"),
     *("(" * 48, "a@" + "a." * 24, "a sentence that has a mark within; it goes on"),
 )  # what a pattern that tries every way to split a run never gets done with
+_SOME_WORDS, _MANY_WORDS = 70, 520  # models cut texts at 64, 128, 256 or 512 words
 _DATES = (
     *("0001-01-01", "1582-10-15", "1677-09-20", "1677-09-22", "1899-12-31", "1900-02-28"),
     *("1969-12-31", "1970-01-01", "1999-12-31", "2000-02-29", "2024-12-30", "2038-01-19"),
@@ -208,7 +209,28 @@ def _texts(domain: Domain, seen: Cells, words: Sequence[str]) -> list[str]:
         known = _distinct([*domain.values, *common])
         return [*known[:4], *UNSEEN, *known[4:64], *words, *ODD_TEXT]
     padded = ["x" * domain.shortest, "x" * (domain.longest or 5000)]
-    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *ODD_TEXT, *_LONG_RUNS]
+    long = list(_long(common, domain.longest or 5000))
+    return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *long, *ODD_TEXT, *_LONG_RUNS]
+
+
+def _long(known: Sequence[str], longest: int) -> Iterator[str]:
+    """Yield texts of many words, of many lines and of many sentences, made of *known* ones; each as
+    many as go into *longest* characters, few of them short words."""
+    words = _distinct(word for text in known[:64] for word in text.split())[:64] or ["word"]
+    short = sorted(words, key=len)[:4]
+    for pool, count, mark in (
+        (words, _SOME_WORDS, " "),
+        (words, _MANY_WORDS, " "),
+        (short, _MANY_WORDS, " "),
+        (words, _SOME_WORDS, "\n"),
+        (words, _SOME_WORDS, ". "),
+    ):
+        repeated = [pool[i % len(pool)] for i in range(count)]
+        text = mark.join(repeated)
+        if len(text) > longest:
+            text = text[: longest + 1].rpartition(mark)[0]
+        if text:
+            yield text
 
 
 def _moments(domain: Domain, kind: str, seen: Cells) -> list[Any]:

@@ -127,15 +127,33 @@ def _numbers(method: str, answer: Answer, target: Cells) -> Observed | None:
     values = answer.values
     if values.dtype.kind not in "iuf":
         return None
+    remark = _no_probability(values, target)
     if values.ndim == 1:
-        return Observed(outputs=Outputs(kind="regression"), words="a number", method=method)
+        words = f"a number{remark}"
+        return Observed(outputs=Outputs(kind="regression"), words=words, method=method)
     count = values.shape[1]
     names = answer.names or tuple(
         [target.name] if count == 1 else [f"{target.name}_{place}" for place in range(count)]
     )
-    words = f"{count} numbers" if count > 1 else "a number"
+    words = f"{f'{count} numbers' if count > 1 else 'a number'}{remark}"
     outputs = Outputs(kind="regression", targets=tuple(names))
     return Observed(outputs=outputs, words=words, method=method)
+
+
+def _no_probability(values: Array, target: Cells) -> str:
+    """Return what to say of numbers where probabilities would be looked for: as many as the target
+    has values (one for two of them), and no such ones."""
+    known = _different(target)
+    count = values.shape[1] if values.ndim == 2 else 1
+    held = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    wanted = len(known) == 2 if count == 1 else 2 <= len(known) == count
+    if not wanted or not held.size or (held.min() >= 0 and held.max() <= 1):
+        return ""
+    return (
+        f" from {held.min():.3g} to {held.max():.3g}, not a probability: {target.name} has "
+        f"{len(known)} values ({_listed(_sorted(known))}), so these may be margins (scores before "
+        "a link function); only that they are finite is promised"
+    )
 
 
 def _regression(

@@ -18,11 +18,15 @@ from harness.runtime.frame import Column
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
     """What a model's process uses: *cpu* seconds of all its threads since its start, *rss* bytes
-    of memory now, *peak* the most since it was asked last; None where the system doesn't say."""
+    of memory now, *peak* the most since it was asked last; None where the system doesn't say.
+    *blocks* is how many pieces of memory Python's objects hold, *traced* the bytes of those that
+    were taken since tracing began; None where it isn't known."""
 
     cpu: float
     rss: float | None
     peak: float | None
+    blocks: int | None = None
+    traced: float | None = None
 
 
 class FrameModel:
@@ -110,9 +114,18 @@ class FrameModel:
     def together(self, batches: Sequence[Batch], *, method: str) -> list[Answer]:
         """Answer *batches* at once, each in a thread of its own within the model's process;
         raises what the first raised, Broken when the probe is gone."""
+        return self._several("together", batches, method)
+
+    def lasting(self, batches: Sequence[Batch], *, method: str) -> tuple[Answer, Answer]:
+        """Answer *batches* in turn; return the first answer as it was given, and what the same
+        object holds at the end. Raises as ``together`` does."""
+        before, after = self._several("lasting", batches, method)
+        return before, after
+
+    def _several(self, op: str, batches: Sequence[Batch], method: str) -> list[Answer]:
         ends = np.cumsum([0, *(batch.rows for batch in batches)]).tolist()
         orders = [list(range(start, stop)) for start, stop in pairwise(ends)]
-        request = {"op": "together", "method": method, "orders": orders}
+        request = {"op": op, "method": method, "orders": orders}
         header, columns = self._ask(request, join(batches).to_columns())
         if header.get("status") != "answered":
             raise Broken(f"the probe answered {header.get('status')!r}: {header.get('error')}")
@@ -125,16 +138,23 @@ class FrameModel:
             answers.append(Answer.from_frame(told, next(left)))
         return answers
 
-    def usage(self, *, collect: bool = False) -> Usage:
+    def usage(self, *, collect: bool = False, trace: bool | None = None) -> Usage:
         """Return what the model's process uses; from now on its peak of memory starts anew.
 
-        With *collect* it gives back first what nobody refers to. Raises Broken.
+        With *collect* it gives back first what nobody refers to; *trace* begins or ends to trace
+        what Python's objects hold. Raises Broken.
         """
-        header, _ = self._ask({"op": "usage", "collect": collect})
+        header, _ = self._ask({"op": "usage", "collect": collect, "trace": trace})
         if header.get("status") != "ok":
             raise Broken(f"the probe answered {header.get('status')!r}: {header.get('error')}")
         peak = header["peak"] if header["reset"] else None
-        return Usage(cpu=header["cpu"], rss=header["rss"], peak=peak)
+        return Usage(
+            cpu=header["cpu"],
+            rss=header["rss"],
+            peak=peak,
+            blocks=header.get("blocks"),
+            traced=header.get("traced"),
+        )
 
     def shift_clock(self, seconds: float) -> None:
         """Let the model's process take for now what comes *seconds* later; raises Broken."""

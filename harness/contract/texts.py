@@ -23,6 +23,8 @@ class Property:
                 return len(text) > int(self.argument)
             case "shorter":
                 return len(text) < int(self.argument)
+            case "words" | "lines":
+                return len(PARTS[self.name][0](text)) > int(self.argument)
             case "with":
                 return str(self.argument) in text
             case "without":
@@ -41,6 +43,8 @@ class Property:
         match self.name:
             case "longer" | "shorter":
                 return f"is {self.name} than {self.argument} characters"
+            case "words" | "lines":
+                return f"has more than {self.argument} {self.name} in it"
             case "with":
                 return f"has {self.argument!r} in it"
             case "without":
@@ -52,6 +56,13 @@ class Property:
             case "day":
                 return "is 29 February"
         return _PLAIN[self.name][1]
+
+
+PARTS: Mapping[str, tuple[Callable[[str], list[str]], str]] = {
+    "words": (str.split, " "),
+    "lines": (str.splitlines, "\n"),
+}
+"""What texts are made of, and what joins it."""
 
 
 def offset(text: str) -> str:
@@ -104,6 +115,7 @@ WITNESSES = (
     *("x|x", "x'x", 'x"x', "x%x", "x\\x", "x{x", "x}x", "x#x", "x&x", "x x", "12", "1.5", "-3"),
     *("nan", "1e5", "é", "日本", "🛩️", "ß", "x\ty", "x\ny", "x\x00y", " x", "x ", "\u200b"),
     *("Xy", "abc", "abcd", "abcdefgh", "x" * 20, "x" * 50, "x" * 100, "x" * 300, "x" * 1000),
+    *(" ".join("x" * 600), "\n".join("x" * 600)),
 )
 """Texts that differ in these properties."""
 
@@ -121,6 +133,12 @@ def properties(failing: Sequence[str], passing: Sequence[str]) -> Iterator[Prope
     short, long = max(map(len, passing)), min(map(len, failing))
     if long > short:
         yield Property(name="longer", argument=long - 1)
+    for name, (parts, _) in PARTS.items():
+        few, many = (
+            end(len(parts(t)) for t in texts) for end, texts in ((max, passing), (min, failing))
+        )
+        if many > max(few, 1):
+            yield Property(name=name, argument=many - 1)
     short, long = max(map(len, failing)), min(map(len, passing))
     if long > short > 0:
         yield Property(name="shorter", argument=short + 1)

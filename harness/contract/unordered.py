@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from harness.contract.axis import Axis
@@ -11,9 +10,10 @@ from harness.contract.levels import UNSEEN
 from harness.contract.place import Found, Place, first_values
 from harness.contract.rule import Condition
 from harness.contract.search import few_questions
-from harness.contract.texts import WITNESSES, Property, properties
+from harness.contract.texts import PARTS, WITNESSES, Property, properties
 
 _KNOWN, _OTHERS = 48, 80
+_LENGTHS = ("longer", "shorter", *PARTS)
 
 
 def values(place: Place) -> Found:
@@ -53,8 +53,11 @@ def _from_values(
         return (Condition(column=name, sign="in", value=tuple(several)),), None
     special = next(properties(failing, passing), None)
     if special is not None:
-        exact = _exact_length(place, special) if special.name in ("longer", "shorter") else special
-        return (Condition(column=name, sign="text", value=exact),), min(failing, key=len)
+        exact = _exact_length(place, special) if special.name in _LENGTHS else special
+        shown = _shortest(bad, exact)
+        if shown is None:
+            shown = min(failing, key=len)
+        return (Condition(column=name, sign="text", value=exact),), shown
     if unseen:
         return _unseen(place, known)
     several = sorted({bad, *failing}, key=repr)  # one of them alone would be no true rule
@@ -96,8 +99,12 @@ def _by_asking(place: Place, known: Sequence[Any], others: Sequence[Any]) -> Fou
                     return (Condition(column=name, sign="text", value=special),), None
             return (unseen,), new[0]
     for special in list(properties([bad], few or ["x"]))[:6]:
-        if special.name in ("longer", "shorter"):
-            special = _exact_length(place, replace(special, argument=len(bad)))
+        if special.name in _LENGTHS:
+            as_much = [v for v in others if special.holds(v)]
+            as_much.sort(key=lambda v: _alike(v, special, few))
+            if as_much and not place.fails(as_much[0]):
+                continue  # this length alone does no harm
+            special = _exact_length(place, special)
         inside = [v for v in others if special.holds(v)]
         outside = [v for v in (*few, *others) if not special.holds(v) and v != bad]
         inside.sort(key=lambda v: _alike(v, special, outside))
@@ -107,7 +114,7 @@ def _by_asking(place: Place, known: Sequence[Any], others: Sequence[Any]) -> Fou
             continue
         limit = outside if place.oracle.group else outside[:3]
         if not limit or not place.oracle.any(place.build(limit)):
-            return (Condition(column=name, sign="text", value=special),), None
+            return (Condition(column=name, sign="text", value=special),), _shortest(bad, special)
     if bad not in known and others and place.fails(others[0]) and place.fails(others[-1]):
         return (unseen,), others[0]
     return (Condition(column=name, sign="==", value=bad),), None
@@ -118,21 +125,31 @@ def _alike(value: str, special: Property, outside: Sequence[str]) -> int:
     return sum(1 for found in properties([value], outside or ["x"]) if found != special)
 
 
+def _shortest(bad: str, special: Property) -> str | None:
+    """Return the beginning of *bad* that has just too many words, lines or characters; None where
+    *special* is something else."""
+    if special.name not in _LENGTHS or special.name == "shorter":
+        return None
+    apart, mark = PARTS.get(special.name, (list, ""))
+    return mark.join(apart(bad)[: int(special.argument) + 1])
+
+
 def _exact_length(place: Place, special: Property) -> Property:
     """Return *special* with the least length that fails (the largest, for ``shorter``); its
     argument is a length that does, or one off it."""
     bad = place.bad
-    longer = special.name == "longer"
+    apart, mark = PARTS.get(special.name, (list, ""))
+    parts = apart(bad)
     known = [*place.passes, *first_values(place.pool.seen, _KNOWN)]
-    lengths = {len(v) for v in known if isinstance(v, str)}
-    if longer:
-        passes = max((n for n in lengths if n < len(bad)), default=0)
+    lengths = {len(apart(v)) for v in known if isinstance(v, str)}
+    if special.name == "shorter":
+        passes = min((n for n in lengths if n > len(parts)), default=len(parts) + 1)
     else:
-        passes = min((n for n in lengths if n > len(bad)), default=len(bad) + 1)
+        passes = max((n for n in lengths if n < len(parts)), default=0)
 
     def fails(length: int) -> bool:
-        return place.fails((bad * (length // max(1, len(bad)) + 1))[:length])
+        return place.fails(mark.join((parts * (length // max(1, len(parts)) + 1))[:length]))
 
     line = Axis(place=int, value=int)
-    good, _ = few_questions(fails, line, passes, len(bad), (), place.left)
+    good, _ = few_questions(fails, line, passes, len(parts), (), place.left)
     return Property(name=special.name, argument=good)

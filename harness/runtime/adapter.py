@@ -9,7 +9,7 @@ if TYPE_CHECKING or __package__:
     from harness.runtime.frame import Column
     from harness.runtime.inputs import Unbuildable, build
     from harness.runtime.loading import Unloadable, load, methods
-    from harness.runtime.mutation import snapshot, unchanged
+    from harness.runtime.mutation import changes, snapshot, unchanged
     from harness.runtime.outputs import Output, take_apart
     from harness.runtime.table import read_table
     from harness.runtime.traits import about, input_kind
@@ -17,7 +17,7 @@ else:
     from frame import Column
     from inputs import Unbuildable, build
     from loading import Unloadable, load, methods
-    from mutation import snapshot, unchanged
+    from mutation import changes, snapshot, unchanged
     from outputs import Output, take_apart
     from table import read_table
     from traits import about, input_kind
@@ -38,6 +38,8 @@ __all__ = [
     "methods",
     "module",
     "read_table",
+    "said",
+    "told",
 ]
 
 METHODS = ("predict_proba", "predict", "call")
@@ -56,7 +58,8 @@ def call(
 
     An answered header has ``shape``, ``container``, ``names``, ``mutated`` and ``type``; one whose
     container is ``unknown`` has shape [] and one missing cell, and ``why`` tells what it was.
-    ``mutated`` says whether *inputs* differ from what they were, when *watch* asks for it. Raises
+    ``mutated`` says whether *inputs* differ from what they were, when *watch* asks for it, and
+    ``changed`` which of their columns do, by name or by position. Raises
     ValueError for another *method* than ``predict_proba``, ``predict`` or ``call``.
     """
     before = snapshot(inputs) if watch else inputs
@@ -66,12 +69,20 @@ def call(
         if isinstance(raised, UnknownMethod):
             raise
         return {"status": "refused", "error": failure(raised)}, None
+    header, column = told(output)
+    if not unchanged(inputs, before):
+        header |= {"mutated": True, "changed": changes(inputs, before)}
+    return header, column
+
+
+def told(output: Output) -> tuple[dict[str, Any], Column]:
+    """Return the header and the column that tell *output*."""
     header = {
         "status": "answered",
         "shape": list(output.shape),
         "container": output.container,
         "names": output.names,
-        "mutated": not unchanged(inputs, before),
+        "mutated": False,
         "type": output.type,
     }
     return header | ({"why": output.why} if output.why else {}), output.column
@@ -79,9 +90,14 @@ def call(
 
 def ask(model: Any, method: str, inputs: Any) -> Output:
     """Return the model's answer taken apart; raises whatever the model raises."""
+    return take_apart(said(model, method, inputs))
+
+
+def said(model: Any, method: str, inputs: Any) -> Any:
+    """Return the very object that the model answers with; raises whatever the model raises."""
     if method not in METHODS:
         raise UnknownMethod(f"method {method!r} is none of {', '.join(METHODS)}")
-    return take_apart((model if method == "call" else getattr(model, method))(inputs))
+    return (model if method == "call" else getattr(model, method))(inputs)
 
 
 def classes(model: Any) -> list[Any] | None:

@@ -55,6 +55,29 @@ def unchanged(inputs: Any, before: Any) -> bool:
     return _same_json(inputs, before)
 
 
+def changes(inputs: Any, before: Any) -> list[str | int]:
+    """Return which columns of *inputs* are others than in its *snapshot*: names of a frame's (those
+    that came or went, too), positions of an array's; none of what has no columns."""
+    pandas, np = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if pandas is not None and isinstance(before, pandas.DataFrame):
+        names, known = [str(n) for n in inputs.columns], [str(n) for n in before.columns]
+        found = [name for name in (*known, *names) if (name in names) != (name in known)]
+        if len(inputs) == len(before):
+            found += [
+                name
+                for place, name in enumerate(known)
+                if names.count(name) == known.count(name) == 1
+                and not _same_values(inputs.iloc[:, names.index(name)], before.iloc[:, place])
+            ]
+        return list(found)
+    if np is None or not isinstance(before, np.ndarray) or before.ndim != 2:
+        return []
+    if inputs.shape != before.shape:
+        return []
+    pairs = enumerate(zip(inputs.T, before.T, strict=True))
+    return [place for place, (one, other) in pairs if not _same_array(one, other)]
+
+
 def _same_json(one: Any, other: Any) -> bool:
     """Whether two JSON values are the same; 1, 1.0 and true are three values."""
     if type(one) is not type(other):

@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING or __package__:
-    from harness.runtime import adapter, clock, constants, frame, loading, relation, together, usage
+    from harness.runtime import (
+        adapter,
+        clock,
+        constants,
+        frame,
+        lasting,
+        loading,
+        relation,
+        together,
+        usage,
+    )
     from harness.runtime.frame import Column
 else:
     # A process that the model spawns runs this file again, with the path that we left to it.
@@ -28,6 +38,7 @@ else:
     import clock
     import constants
     import frame
+    import lasting
     import loading
     import relation
     import together
@@ -68,9 +79,12 @@ class Probe:
                 case "predict":
                     return self.predict(header, columns)
                 case "together":
-                    return self.together(header, columns)
+                    return self.several(together.ask, header, columns)
+                case "lasting":
+                    return self.several(lasting.ask, header, columns)
                 case "usage":
-                    return {"status": "ok", **usage.told(collect=bool(header.get("collect")))}, []
+                    collect, trace = bool(header.get("collect")), header.get("trace")
+                    return {"status": "ok", **usage.told(collect=collect, trace=trace)}, []
                 case "clock":
                     clock.shift(float(header["seconds"]))
                     return {"status": "ok"}, []
@@ -82,8 +96,8 @@ class Probe:
                     return imports(header["modules"], self.places[1])
                 case other:
                     raise ValueError(
-                        f"op {other!r} is none of hello, predict, together, usage, clock, read, "
-                        "imports"
+                        f"op {other!r} is none of hello, predict, together, lasting, usage, "
+                        "clock, read, imports"
                     )
         except (Exception, SystemExit) as raised:
             traceback.print_exc(file=sys.stderr)
@@ -126,10 +140,10 @@ class Probe:
                 inputs = self._built(header, columns)
         return {"status": "answered", "answers": answers}, found
 
-    def together(self, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
-        """Ask the model from as many threads as there are ``orders`` of the rows, at once."""
+    def several(self, way: Any, header: dict[str, Any], columns: Sequence[Column]) -> Answer:
+        """Ask the model about each of ``orders`` of the rows, in a *way* that gives answers."""
         inputs = self._built(header, columns)
-        found = together.ask(self.model(), header["method"], inputs, header["orders"])
+        found = way(self.model(), header["method"], inputs, header["orders"])
         kept = [column for _, column in found if column is not None]
         return {"status": "answered", "answers": [answered for answered, _ in found]}, kept
 

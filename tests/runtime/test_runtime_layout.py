@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from harness.runtime import cells, together, usage
+from harness.runtime import cells, lasting, together, usage
 from harness.runtime.inputs import Unbuildable, build
 from harness.runtime.layout import LAYOUTS, taken
 
@@ -135,3 +135,26 @@ def test_the_peak_of_memory_starts_anew_and_tells_what_a_call_took() -> None:
     assert after["peak"] - before["rss"] > 25_000_000
     assert quiet["peak"] - after["rss"] < 5_000_000
     assert after["cpu"] >= before["cpu"] > 0
+
+
+def test_an_answer_is_told_as_it_was_given_and_as_it_is_after_other_calls() -> None:
+    held = [0, 0]
+
+    def model(frame: pd.DataFrame) -> list[int]:
+        held[: len(frame)] = list(frame["age"])
+        return held
+
+    found = lasting.ask(model, "call", build(COLUMNS, kind="pandas"), [[0, 1], [2, 3]])
+
+    kept = [cells.decode(column) for _, column in found if column is not None]
+    assert [[30, 40], [50, 60]] == kept
+
+
+def test_what_python_holds_is_counted_and_traced_on_demand() -> None:
+    before = usage.told(collect=True, trace=True)
+    held = [float(number) for number in range(50_000)]
+    after = usage.told(collect=True, trace=False)
+
+    assert before["traced"] is None and usage.told()["traced"] is None
+    assert after["blocks"] - before["blocks"] > 45_000 and len(held) == 50_000
+    assert 1_500_000 < after["traced"] < 3_000_000

@@ -15,7 +15,7 @@ from runtime_strategies import tables
 from harness.runtime import adapter, cells
 from harness.runtime.frame import Column
 from harness.runtime.inputs import build
-from harness.runtime.mutation import snapshot, unchanged
+from harness.runtime.mutation import changes, snapshot, unchanged
 
 COLUMNS = [
     cells.encode("n", [0.0, float("nan"), 3.0]),
@@ -112,3 +112,33 @@ def test_a_call_tells_of_a_mutation_and_answers_anyway() -> None:
 
     assert ("answered", True, [3]) == (header["status"], header["mutated"], header["shape"])
     assert column is not None and [0.0] * 3 == cells.decode(column)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The inplace keyword")
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("a number", ["n"]),
+        ("a dtype", ["i"]),
+        ("a new column", ["new"]),
+        ("a column less", ["n"]),
+        ("a column renamed", ["n", "N"]),
+        ("a new index", []),
+    ],
+)
+def test_the_columns_that_changed_are_told_by_name(change: str, told: list[str]) -> None:
+    inputs = build(COLUMNS, kind="pandas")
+    before = snapshot(inputs)
+
+    CHANGES[change](inputs)
+
+    assert told == changes(inputs, before)
+
+
+def test_the_columns_of_a_matrix_that_changed_are_told_by_their_place() -> None:
+    inputs = build(COLUMNS[:2], kind="numpy")
+    before = snapshot(inputs)
+
+    inputs[0, 1] = -7
+
+    assert [1] == changes(inputs, before)

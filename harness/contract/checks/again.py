@@ -19,6 +19,8 @@ _SIZES = (256, 100, 1024, 1000, 4096, 10_000, 8192, 5000, 2048, 500, 64, 32)
 """Numbers of rows at which models cut batches, each tried one more, itself and one less. 257 rows
 end in a part of one row for cuts at 32, 64 and 128, too: the small ones come last."""
 _SECONDS_OF_CUTS = 1.0
+_UNCUT = (4, 29)
+"""How many batches, of how many rows, are taken for too small to be cut."""
 _KINDS = {"f": "number", "i": "number", "u": "number", "b": "boolean"}
 
 
@@ -51,6 +53,25 @@ def earlier_batches_do_not_matter(trial: Trial) -> Iterator[Failure]:
 
 
 @structural
+def an_answer_given_stays_as_it_is(trial: Trial) -> Iterator[Failure]:
+    """An answer that was given stays as it is when the model is asked again."""
+    if not hasattr(trial.model, "lasting"):
+        raise Skip("this way to the model gives copies of its answers alone")
+    rows = trial.probe.rows
+    back = np.arange(rows.rows)[::-1]
+    others = [rows.take(back), rows.take(np.repeat(back, 2)), rows.take(back[:1])]
+    for role in trial.roles:
+        try:
+            before, after = trial.lasting([rows, *others], role)
+        except Refusal as refusal:
+            raise Skip(f"a batch of another order or size is refused: {refusal}") from refusal
+        found = difference(trial, role, rows, before, after, "the same object after other calls")
+        if found is not None:
+            yield found
+            return
+
+
+@structural
 def answers_keep_their_type(trial: Trial) -> Iterator[Failure]:
     """The answer to one row and to many is of the same type."""
     probe = trial.probe
@@ -61,7 +82,12 @@ def answers_keep_their_type(trial: Trial) -> Iterator[Failure]:
         for size in sizes:
             for start in (0, count - size):
                 batch = probe.rows.take(np.arange(start, start + size))
-                answer = trial.answer(batch, role)
+                try:
+                    answer = trial.answer(batch, role)
+                except Refusal as refusal:
+                    if size > 1:
+                        raise
+                    raise Skip(f"one row alone is refused: see one-row: {refusal}") from refusal
                 if not answer.values.ndim or len(answer.values) != size:
                     raise Skip("a small batch gets no answer of the claimed shape: see one-row")
                 given = _form(answer)
@@ -100,6 +126,9 @@ def cuts_of_large_batches_do_not_matter(trial: Trial) -> Iterator[Failure]:
     """A row is answered the same in batches of any size, wherever a model cuts them."""
     probe, role = trial.probe, trial.main
     draw = np.random.default_rng(0)
+    few = [("in a small batch", part) for part in draw.integers(0, probe.rows.rows, _UNCUT)]
+    if next(rearranged(trial, few), None) is not None:
+        raise Skip("the other rows matter in small batches, too: see batch-equals-single")
     began, pace, asked = time.monotonic(), trial.rate, 0
     for size in (size + step for size in _SIZES for step in (1, 0, -1)):
         if time.monotonic() - began + size / pace > _SECONDS_OF_CUTS:

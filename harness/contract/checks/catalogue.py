@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.contract.checks.again import (
+    an_answer_given_stays_as_it_is,
     answers_keep_their_type,
     cuts_of_large_batches_do_not_matter,
     earlier_batches_do_not_matter,
@@ -154,6 +155,7 @@ def _of_documents(claims: Claims) -> Iterator[Check]:
 
 def _of_calls() -> Iterator[Check]:
     yield answers_keep_their_type
+    yield an_answer_given_stays_as_it_is
     yield threads_get_the_same_answers
     yield earlier_batches_do_not_matter
     yield the_first_call_is_answered_like_later_ones

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from harness.contract.promise import Cause, Failure, Skip, structural
 from harness.contract.trial import Trial
 
 _SINGLES = 16
+_FEW_COLUMNS = 3
 _ROUNDS = 8
 _SECONDS_TOGETHER = 1.0
 _ON_NO_ROWS = {
@@ -33,7 +35,12 @@ def batch_equals_single(trial: Trial) -> Iterator[Failure]:
     for role, together in probe.answers.items():
         for row in chosen.tolist():
             one = probe.rows.take(np.array([row]))
-            alone = trial.answer(one, role)
+            try:
+                alone = trial.answer(one, role)
+            except Refusal:
+                if row:
+                    raise
+                break  # told by the check of one row; larger parts tell more
             if shape_problem(trial.claims, role, alone, 1):
                 raise Skip("one row alone gets no answer of the claimed shape: see one-row")
             if len(apart(trial, role, one, rows_of(together, [row]), alone)):
@@ -127,13 +134,35 @@ def the_input_is_left_alone(trial: Trial) -> Iterator[Failure]:
             return False
 
     def observed(row: Batch) -> str:
-        return "after the call the batch holds something else"
+        names, known = _changed(trial, row), trial.claims.columns
+        there = [name for name in names if name in known]
+        others = [name for name in names if name not in known]
+        if not names:
+            return "after the call the batch holds something else"
+        told = [f"not as before: {', '.join(there)}"] if there else []
+        told += [f"new: {', '.join(others)}"] if others else []
+        return f"after the call the batch holds something else; {'; '.join(told)}"
 
     rows = trial.probe.rows
     oracle = Single(fails)
     first = next((i for i in range(rows.rows) if oracle.mask(rows.take(np.array([i])))[0]), 0)
     found = rows.take(np.array([first]))
-    yield from failures(trial, oracle, found, observed, at_first=observed(found), made=False)
+    for failure in failures(trial, oracle, found, observed, at_first=observed(found), made=False):
+        there = tuple(n for n in _changed(trial, found) if n in trial.claims.columns)
+        if failure.cause.rule == "every row" and 0 < len(there) <= _FEW_COLUMNS:
+            cause = replace(failure.cause, columns=there, rule=f"{', '.join(there)} in every row")
+            failure = replace(failure, cause=cause)
+        yield failure
+
+
+def _changed(trial: Trial, row: Batch) -> list[str]:
+    """Return the names of the columns that the model changes in *row*."""
+    try:
+        answers = trial.answers(row).values()
+    except Refusal:
+        return []
+    found = [name for answer in answers for name in answer.changed]
+    return list(dict.fromkeys(row.names[n] if isinstance(n, int) else n for n in found))
 
 
 @structural
@@ -200,7 +229,7 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
         orders = _unequal(count, turn)
         how = f"{len(orders)} threads at once"
         batches = [probe.rows.take(order) for order in orders]
-        alone = [trial.answer(batch, role) for batch in batches]
+        batches, alone = _answered_alone(trial, batches, role)
         try:
             given = trial.together(batches, role)
         except Refusal as refusal:
@@ -213,6 +242,19 @@ def threads_get_the_same_answers(trial: Trial) -> Iterator[Failure]:
             if found is not None:
                 yield found
                 return
+
+
+def _answered_alone(
+    trial: Trial, batches: list[Batch], role: str
+) -> tuple[list[Batch], list[Answer]]:
+    """Return those of *batches* that are answered when asked alone, and their answers: what a
+    batch's size or its rows do to it is no matter of threads."""
+    asked, answers = [], []
+    for batch in batches:
+        with contextlib.suppress(Refusal):
+            answers.append(trial.answer(batch, role))
+            asked.append(batch)
+    return asked, answers
 
 
 def _unequal(count: int, turn: int) -> list[Array]:
