@@ -15,7 +15,7 @@ from harness.contract.batch import Answer, Batch, Broken, Model
 from harness.contract.claims import Claims, roles
 from harness.contract.deadline import Overdue, Worker
 from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
-from harness.contract.promise import OutOfTime, Settings, Skip
+from harness.contract.promise import OutOfCalls, OutOfTime, Settings, Skip
 from harness.core.errors import ModelUnusable
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class Asking:
         self._worker: Worker = getattr(model, "worker", None) or Worker()
         self._broken = ""
         self._hangs = 0
+        self._most: float = float("inf")
         self._patience: float | None = None
         self._started: float | None = None
 
@@ -108,6 +109,8 @@ class Asking:
         """Return what *job* gets out of the model, by so many *calls*, within the budget."""
         if self.left <= 0:
             raise OutOfTime(f"the budget of {self.settings.seconds:g} s is used up")
+        if self.calls + calls > self._most:
+            raise OutOfCalls("the calls that one cause may take are used up")
         if self._broken:
             self._restart()
         self.calls += calls
@@ -122,6 +125,15 @@ class Asking:
         except Broken as broken:
             self._broken = str(broken)
         raise Broken(self._broken)
+
+    @contextmanager
+    def until(self, most: int) -> Iterator[None]:
+        """Make no call meanwhile that would be more than *most* in all; OutOfCalls instead."""
+        before, self._most = self._most, min(most, self._most)
+        try:
+            yield
+        finally:
+            self._most = before
 
     @contextmanager
     def hurried(self, seconds: float) -> Iterator[None]:

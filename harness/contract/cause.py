@@ -8,25 +8,28 @@ are needed: one that happens to hold half of a conjunction would hide that half.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness.contract.axis import axis
-from harness.contract.batch import Array, Batch, Cells, join, mosaic
+from harness.contract.baselines import BASELINES, diverse
+from harness.contract.batch import Batch, Cells, join, mosaic
 from harness.contract.edge import Place, conditions, put_values, refine
 from harness.contract.fewest import MOST_TOLD, Fewest, fewest, matches, source
 from harness.contract.levels import Pool
-from harness.contract.oracle import Oracle
+from harness.contract.oracle import Counted, Oracle
 from harness.contract.precision import Fresh, Precision, measure
-from harness.contract.promise import OutOfTime
+from harness.contract.promise import OutOfCalls, OutOfTime
 from harness.contract.relate import Terms, compared, mended, related
 from harness.contract.rule import Condition, Part, Rule
+from harness.contract.steady import Explained
 
-BASELINES = 12
 MOST_CALLS = 60
 """How many calls of the model an explanation may take where a call tells one bit."""
+CALLS_KEPT = 4
+"""How many of them are kept for asking the row again, and for showing it."""
 
 _MOST_KNOWN = 4096
 _RESERVE, _FIRST = 4, 14
@@ -36,40 +39,6 @@ _MANY = 3
 _MOST_POINTS = 1500
 _BLURRED, _LIFT = 0.05, 4.0  # of rows outside; how much oftener rows inside must fail then
 _NEARLY_ALWAYS = 0.9  # of the rows inside: then no further cell is blamed
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explained:
-    """A failing row made as plain as it gets (one row), the rule that it fails by, and how often
-    rows *inside* and *outside* the rule fail (None: not measured).
-    """
-
-    row: Batch
-    rule: Rule
-    inside: float | None = None
-    outside: float | None = None
-
-
-def diverse(rows: Batch, count: int) -> Batch:
-    """Return up to *count* of *rows*, each far from those before it (in cells that differ)."""
-    codes = np.stack([_codes(column) for column in rows.columns], axis=1)
-    chosen = [0]
-    distance = (codes != codes[0]).sum(axis=1)
-    while len(chosen) < min(count, rows.rows):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, (codes != codes[chosen[-1]]).sum(axis=1))
-        if not distance.any():
-            break
-    return rows.take(np.array(chosen[: rows.rows]))
-
-
-def _codes(column: Cells) -> Array:
-    if column.kind in ("string", "mixed"):
-        held = np.array([repr(value) for value in column.values.tolist()])
-    else:
-        held = column.values
-    codes = np.unique(held, return_inverse=True)[1].reshape(-1)
-    return np.where(column.absent, -1, codes)
 
 
 def explain(
@@ -90,7 +59,7 @@ def explain(
     """
     if not passing.rows:
         return Explained(row=row, rule=Rule(conditions=()))
-    asked = _Counted(oracle)
+    asked = Counted(oracle)
     may = left if left is not None else lambda: MOST_CALLS - asked.count
     if oracle.bulk:
         some = may
@@ -122,13 +91,18 @@ def explain(
                 lambda rule: measure(asked, rule, terms.plain, known, by_name, fresh, may),
             )
         best = _refined(asked, best, by_name, may)
+        if _blurred(best):
+            share = _share(asked, known, fresh)
+            return Explained(row=row, rule=Rule(conditions=(), share=share))
+    except OutOfCalls:
+        best = best or Explained(row=row, rule=Rule(conditions=(), share=0.0))
     except OutOfTime:
         if best is None:
             raise
-    if _blurred(best):
-        share = _share(asked, known, fresh)
-        return Explained(row=row, rule=Rule(conditions=(), share=share))
-    order = sorted(best.rule.conditions, key=lambda part: row.names.index(part.columns[0]))
+    order = sorted(
+        best.rule.conditions,
+        key=lambda part: (row.names.index(part.columns[0]), part.sign[0] == "<"),
+    )
     return replace(best, rule=replace(best.rule, conditions=tuple(order)))
 
 
@@ -169,7 +143,7 @@ def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precisi
         rule = mended(replace(terms, rule=found.rule), seen.against)
         if rule is None or not fits(rule):
             break
-        wider = len(rule.conditions) > len(found.rule.conditions)
+        wider = len(rule.columns) > len(found.rule.columns)
         if wider and not (terms.oracle.bulk or terms.oracle.group):
             break  # too few can be asked to tell
         if wider and seen.inside is not None and seen.inside >= _NEARLY_ALWAYS:
@@ -180,28 +154,7 @@ def _measured(terms: Terms, found: Explained, measured: Callable[[Rule], Precisi
             break
         found, seen = replace(found, rule=rule), again
     # None of the few asked fails, and the row does: they tell nothing.
-    return replace(found, inside=seen.inside or None, outside=seen.outside)
-
-
-class _Counted:
-    """An oracle that counts what it is asked."""
-
-    def __init__(self, oracle: Oracle) -> None:
-        self.oracle = oracle
-        self.bulk, self.group = oracle.bulk, oracle.group
-        self.count = 0
-
-    def mask(self, batch: Batch) -> Array:
-        self.count += 1 if self.bulk else batch.rows
-        return self.oracle.mask(batch)
-
-    def any(self, batch: Batch) -> bool:
-        self.count += 1 if self.group else batch.rows
-        return self.oracle.any(batch)
-
-    def first(self, batch: Batch) -> int | None:
-        self.count += 1 if self.bulk else 1 + batch.rows.bit_length()
-        return self.oracle.first(batch)
+    return replace(found, inside=seen.inside or None, outside=seen.outside, measured=seen.measured)
 
 
 def _explained(
@@ -283,7 +236,7 @@ def _refined(
             )
             part = refine(place, part)
         parts.append(part)
-    return replace(found, rule=Rule(conditions=tuple(parts)))
+    return replace(found, rule=replace(found.rule, conditions=tuple(parts)))
 
 
 def _passes(pool: Batch, found: Fewest, known: Batch, column: int) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from harness.contract.rule import Condition
 from harness.contract.search import Bracket, levels_of, search
 from harness.contract.unordered import values
 
-__all__ = ["Place", "conditions", "put_values", "refine", "unasked"]
+__all__ = ["Place", "bounded", "conditions", "put_values", "refine", "unasked"]
 
 
 def conditions(place: Place) -> Found:
@@ -32,6 +32,19 @@ def conditions(place: Place) -> Found:
         if found is not None:
             return found
     return _thresholds(place, line)
+
+
+def bounded(place: Place, passes: Any) -> Condition | None:
+    """Return where rows pass again between the value that fails and one that *passes*; None where
+    it doesn't, or rows beyond it fail once more: then it is a hole, and no end."""
+    line = place.line
+    if line is None or place.bad is None or place.fails(passes):
+        return None
+    good, bad = line.place(passes), line.place(place.bad)
+    end = _far_end(place, line, good, up=good > bad)
+    if end is not None and place.fails(line.value(end)):
+        return None
+    return _bound(place, line, search(place, line, good, bad))
 
 
 def unasked(place: Place) -> tuple[Condition, ...]:

@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from harness.contract.asking import Malformed
+from harness.contract.baselines import BASELINES, diverse
 from harness.contract.batch import Batch, Broken, Refusal
-from harness.contract.cause import Explained
+from harness.contract.cause import MOST_CALLS
 from harness.contract.company import company, told
 from harness.contract.oracle import Oracle
 from harness.contract.promise import Cause, Failure, OutOfTime, Skip
 from harness.contract.rule import Rule
+from harness.contract.steady import Explained, asked_again, sometimes
 from harness.contract.trial import Trial
 
 MOST = 3
 """How many causes of one broken promise are looked for."""
+
+UNSTEADY = "one and the same row is answered now in one way, now in another"
 
 _COMPANY = 1000
 
@@ -42,12 +46,20 @@ def failures(
         calls, row = trial.calls, suspects.head(1)
         try:
             if not oracle.mask(row)[0]:
-                yield _in_company(trial, oracle, suspects, at_first or observed(row))
+                times = asked_again(oracle.any, row, False)
+                if times[0] > 1:
+                    yield failure(sometimes(row, times), at_first or UNSTEADY, trial.calls - calls)
+                else:
+                    with trial.until(calls + MOST_CALLS):
+                        alone = _in_company(trial, oracle, suspects, at_first or observed(row))
+                    yield alone
                 return
             if passing is None:
                 passing = passing_rows(trial, oracle, made=made)
             explained = trial.explain(oracle, row, passing, since=calls)
-            seen = observed(explained.row)
+            spent = trial.calls - calls
+            steady = explained.rule.times is None
+            seen = observed(explained.row) if steady else at_first or UNSTEADY
         except (OutOfTime, Broken) as ended:
             yield Failure(
                 row=row.row(0),
@@ -55,7 +67,9 @@ def failures(
                 cause=Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls),
             )
             return
-        yield failure(explained, seen, trial.calls - calls)
+        yield failure(explained, seen, spent)
+        if not steady:
+            return
         suspects = left(suspects, explained.rule)
 
 
@@ -68,6 +82,8 @@ def failure(explained: Explained, observed: str, calls: int) -> Failure:
         calls=calls,
         inside=explained.inside,
         outside=explained.outside,
+        measured=explained.measured,
+        steady=rule.times is None,
     )
     return Failure(row=explained.row.row(0), observed=observed, cause=cause)
 
@@ -93,7 +109,7 @@ def passing_rows(trial: Trial, oracle: Oracle, *, made: bool = True) -> Batch:
     except (Skip, Malformed, Refusal):
         probes = trial.candidates
     for batch in (probes, *([trial.make(0, 256).batch] if made else [])):
-        tried = batch if oracle.bulk else batch.head(12)
+        tried = batch if oracle.bulk else diverse(batch, BASELINES)
         found = np.flatnonzero(~oracle.mask(tried))
         if len(found):
             return tried.take(found)

@@ -95,11 +95,15 @@ def _failure(failure: Failure, command: str) -> Iterator[str]:
 
 
 def _precision(cause: Cause) -> str:
-    """Return how often fresh rows fail where the rule holds and where it doesn't."""
+    """Return how many of the fresh rows that were asked fail where the rule holds and where it
+    doesn't."""
     if cause.inside is None:
         return ""
-    told = f"; fails {percent(cause.inside)} inside"
-    return told if cause.outside is None else f"{told}, {percent(cause.outside)} outside"
+    inside, outside = cause.measured
+    told = f"; {round(cause.inside * inside):,} of {inside:,} rows inside fail"
+    if cause.outside is None:
+        return told
+    return f"{told}, {round(cause.outside * outside):,} of {outside:,} outside"
 
 
 def _row(cells: Mapping[str, Any]) -> str:

@@ -7,27 +7,38 @@ some hundred that differ from a good one in a single cell. Else the batch is hal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.contract.batch import Batch, Broken, join
+from harness.contract.cause import MOST_CALLS
 from harness.contract.company import company, told
 from harness.contract.failures import failure, left, passing_rows
 from harness.contract.losses import lost
 from harness.contract.oracle import Group
-from harness.contract.promise import Cause, Failure, OutOfTime
+from harness.contract.promise import Cause, Failure, OutOfCalls, OutOfTime
+from harness.contract.steady import TIMES, asked_again, sometimes
 from harness.contract.trial import Trial
 from harness.contract.trouble import Located, Seen, Trouble, odd_rows, trouble
 
 __all__ = ["Located", "Trouble", "locate", "real_troubles"]
 
 _PADDING = 2
+_FEW_TOGETHER = 3
 _MOST_PASSED = 4096
 
 
-def locate(trial: Trial, batch: Batch, *, gone: str = "", passed: Batch | None = None) -> Located:
-    """Return what is wrong with *batch*, which was not answered.
+def locate(
+    trial: Trial,
+    batch: Batch,
+    *,
+    gone: str = "",
+    passed: Batch | None = None,
+    words: str = "it was not answered",
+) -> Located:
+    """Return what is wrong with *batch*, which was not answered: in the model's *words* why not.
 
     *gone* says how the model died or hangs with it, if it does; *passed* are rows that were
     answered before, which tell what is not to blame.
@@ -37,7 +48,7 @@ def locate(trial: Trial, batch: Batch, *, gone: str = "", passed: Batch | None =
     calls = (trial.sound, trial.calls)[1]  # what real rows cost isn't spent on this cause
     seen = trouble(trial, batch)
     if seen is None:
-        return Located(trouble=None, stop="stopped: the same batch was refused, then answered")
+        return _sometimes(trial, batch, ("refused", words), calls, None, False)
     role = seen[0][2]
     good = _good(trial, role, passed)
 
@@ -55,7 +66,11 @@ def locate(trial: Trial, batch: Batch, *, gone: str = "", passed: Batch | None =
         first = max(1, int(np.sqrt(batch.rows)))
         row = _narrowed(fails, batch, passing, first=first)
     if not fails(row):
-        return _together(trial, batch, row, seen, role, calls)
+        again = [trouble(trial, batch, [role]) is not None for _ in range(TIMES - 1)]
+        if not all(again):
+            return _sometimes(trial, batch, (seen[0][0], seen[1]), calls, [role], *again)
+        with trial.until(calls + MOST_CALLS):
+            return _together(trial, batch, row, seen, role, calls)
     known = _thinned(join(passing))
     return _explain(trial, row, seen, known, calls=calls)
 
@@ -71,7 +86,10 @@ def real_troubles(trial: Trial) -> Iterator[Located]:
             if seen is None:
                 waiting = waiting.take(np.arange(1, waiting.rows))
                 continue
-            good = _good(trial, seen[0][2], None)
+            role = seen[0][2]
+            good = _good(trial, role, None)
+            if good.rows and trouble(trial, join([good.head(_PADDING), one]), [role]) is None:
+                good = good.head(0)  # in company it is answered
             found = _explain(trial, one, seen, good, calls=trial.calls)
             yield found
             if found.rule is None:
@@ -119,8 +137,10 @@ def _narrowed(
 
 def _together(trial: Trial, batch: Batch, row: Batch, seen: Seen, role: str, calls: int) -> Located:
     """Return that *batch* fails and no row of it alone, with the fewest rows that do."""
-    found = company(lambda rows: trouble(trial, rows, [role]) is not None, None, batch)
-    size = 0 if found is None or found.rows else _size_limit(trial, batch, role)
+    size, found = _size_limit(trial, batch, role), None
+    if size <= _FEW_TOGETHER:  # so few copies of one row may be too alike, not too many
+        found = company(lambda rows: trouble(trial, rows, [role]) is not None, None, batch)
+        size = 0 if found is None or found.rows else size
     if size:
         rule = f"a batch of {size} rows or more, whatever they are"
     elif found is not None and found.rows:
@@ -136,6 +156,27 @@ def _together(trial: Trial, batch: Batch, row: Batch, seen: Seen, role: str, cal
     )
 
 
+def _sometimes(
+    trial: Trial,
+    batch: Batch,
+    seen: tuple[str, str],
+    calls: int,
+    roles: Sequence[str] | None,
+    *before: bool,
+) -> Located:
+    """Return that *batch*, in which a trouble was *seen*, is answered at one time and at another
+    not: after the first time it failed as said *before*."""
+    times = asked_again(lambda rows: trouble(trial, rows, roles) is not None, batch, *before)
+    found = sometimes(batch.head(1), times)
+    rule = f"{found.rule.text}, in a batch of {batch.rows}" if batch.rows > 1 else found.rule.text
+    told = failure(found, seen[1], trial.calls - calls)
+    told = replace(told, cause=replace(told.cause, rule=rule))
+    return Located(
+        trouble=Trouble(kind=seen[0], failure=told),
+        stop="stopped: the same batch was refused, then answered",
+    )
+
+
 def _size_limit(trial: Trial, batch: Batch, role: str) -> int:
     """Return how many copies of one good row are too many; 0 when as many as *batch* are fine."""
     good = _good(trial, role, None)
@@ -146,11 +187,14 @@ def _size_limit(trial: Trial, batch: Batch, role: str) -> int:
         return trouble(trial, good.take(np.zeros(count, np.int64)), [role]) is not None
 
     low, high = 1, batch.rows
-    if not fails(high):
+    try:
+        if not fails(high):
+            return 0
+        while high - low > 1:
+            half = (low + high) // 2
+            low, high = (low, half) if fails(half) else (half, high)
+    except OutOfCalls:
         return 0
-    while high - low > 1:
-        half = (low + high) // 2
-        low, high = (low, half) if fails(half) else (half, high)
     return high
 
 
@@ -165,7 +209,8 @@ def _explain(trial: Trial, row: Batch, seen: Seen, good: Batch, *, calls: int) -
     try:
         oracle = Group(lambda rows: padded(rows) is not None)
         explained = trial.explain(oracle, row, good, since=calls)
-        again = padded(explained.row)
+        steady = explained.rule.times is None
+        again = padded(explained.row) if steady else None
     except (OutOfTime, Broken) as ended:
         cause = Cause(columns=(), rule=f"not found: {ended}", calls=trial.calls - calls)
         stopped = Failure(row=row.row(0), observed=message, cause=cause)

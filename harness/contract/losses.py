@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from harness.contract.asking import Malformed
+from harness.contract.baselines import BASELINES, diverse
 from harness.contract.batch import Batch, Broken, Refusal, join
-from harness.contract.cause import BASELINES, diverse
 from harness.contract.edge import Place, conditions, unasked
 from harness.contract.fewest import fewest
 from harness.contract.oracle import Group

@@ -142,3 +142,28 @@ class Single(_Bit):
         """Return which rows fail; one question a row."""
         rows = (batch.take(np.array([i])) for i in range(batch.rows))
         return np.fromiter((self._fails(row) for row in rows), bool, batch.rows)
+
+
+class Counted:
+    """An oracle that counts what it is asked."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        """Take whom to ask."""
+        self.oracle = oracle
+        self.bulk, self.group = oracle.bulk, oracle.group
+        self.count = 0
+
+    def mask(self, batch: Batch) -> Mask:
+        """Return which rows fail."""
+        self.count += 1 if self.bulk else batch.rows
+        return self.oracle.mask(batch)
+
+    def any(self, batch: Batch) -> bool:
+        """Return whether any row fails."""
+        self.count += 1 if self.group else batch.rows
+        return self.oracle.any(batch)
+
+    def first(self, batch: Batch) -> int | None:
+        """Return the first row that fails."""
+        self.count += 1 if self.bulk else 1 + batch.rows.bit_length()
+        return self.oracle.first(batch)

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Array, Batch, Cells, join, mosaic
+from harness.contract.axis import axis
+from harness.contract.batch import Array, Batch, Cells, join, moment, mosaic
+from harness.contract.domain import admits
 from harness.contract.edge import put_values
 from harness.contract.levels import Pool
 from harness.contract.oracle import Oracle
-from harness.contract.rule import Condition, Part, Rule, ordered
+from harness.contract.rule import Condition, Part, Relation, Rule, ordered
 
 Fresh = Callable[[int], Batch]
 """Makes so many rows that nothing was learnt from."""
 
 _IN_BULK = 4000
-_FEW, _GROUP = 4, 256
+_FEW, _MORE, _GROUP = 4, 8, 256
+_PLENTY = 20  # questions left: then more rows are asked about
 _DRAWS = 400
+_PATTERN = (0.0, 0.0, 0.0, 1.0, 0.0, 0.5, 0.25, 0.75)
+"""Which of the values within a rule each row holds: most its edge, where it is wrong first."""
+
+_POWERS = 63
 _NEARLY = 64  # other values of a blamed column
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Precision:
     """The shares of rows *inside* and *outside* a rule that fail; None where not measured.
-    *against* is a row that the rule holds for and that passes, with the rule's cells in it."""
+    *measured* says how many rows these are. *against* is a row that the rule holds for and that
+    passes, with the rule's cells in it."""
 
     inside: float | None = None
     outside: float | None = None
+    measured: tuple[int, int] = (0, 0)
     against: Batch | None = None
 
     @property
@@ -84,6 +94,7 @@ def _in_bulk(
     return Precision(
         inside=float(first.mean()) if len(first) else None,
         outside=float(rest.mean()) if len(rest) else None,
+        measured=(len(first), len(rest)),
         against=held.take(passing[:1]) if len(passing) else None,
     )
 
@@ -97,26 +108,28 @@ def _by_asking(
     fresh: Fresh | None,
     left: Callable[[], int],
 ) -> Precision:
-    some = np.linspace(0, known.rows - 1, min(known.rows, _FEW - 2)).astype(int)
+    exact = all(isinstance(p, Relation) or p.known is None for p in rule.conditions)
+    most = _MORE if exact and left() > _PLENTY else _FEW  # else the threshold needs the questions
+    some = np.linspace(0, known.rows - 1, min(known.rows, most - 2)).astype(int)
     wide = known if fresh is None else join([known, fresh(_FEW * _FEW)])
     spread = join([_extreme(wide, np.argmin), _extreme(wide, np.argmax), known.take(some)])
     held = inside(rule, row, spread, pools, ends=True)
-    failed = asked = 0
-    for number in range(min(held.rows, _FEW)):
+    failed: list[bool] = []
+    for number in range(min(held.rows, most)):
         if left() <= 0:
             break
-        asked += 1
-        one = held.take(np.array([number]))
-        if not oracle.any(one):
-            return Precision(inside=failed / asked, against=one)
-        failed += 1
-    outside = None
+        failed.append(oracle.any(held.take(np.array([number]))))
+    share = sum(failed) / len(failed) if failed else None
+    if not all(failed):
+        against = held.take(np.array([failed.index(False)]))
+        return Precision(inside=share, measured=(len(failed), 0), against=against)
+    outside, beyond = None, 0
     if oracle.group and fresh is not None and left() > 0:
         rows = join([fresh(_GROUP), nearly(rule, row, pools)])
         out = rows.take(np.flatnonzero(~rule.matches(rows)))
         if out.rows and not oracle.any(out):
-            outside = 0.0
-    return Precision(inside=failed / asked if asked else None, outside=outside)
+            outside, beyond = 0.0, out.rows
+    return Precision(inside=share, outside=outside, measured=(len(failed), beyond))
 
 
 def _extreme(rows: Batch, end: Callable[[Array], Any]) -> Batch:
@@ -159,32 +172,61 @@ def inside(
         parts = [part for part in rule.conditions if name in part.columns]
         values = _meeting(parts, row, name, pools[name], ends=ends)
         pick = draw.integers(0, len(values), rows.rows)
-        if ends:  # most at the rule's edge, where it is wrong first
-            pick = np.where(np.arange(rows.rows) % _FEW == _FEW - 1, len(values) - 1, 0)
+        if ends:
+            pick = np.minimum(np.arange(rows.rows) % _MORE, len(_PATTERN) - 1)
+            pick = np.rint(np.array(_PATTERN)[pick] * (len(values) - 1)).astype(int)
+            pick = np.where(np.arange(rows.rows) == _FEW, min(1, len(values) - 1), pick)
         made = made.put(values.take(pick))
     fits = np.flatnonzero(rule.matches(made))
     return made.take(fits)
 
 
 def _meeting(parts: list[Part], row: Batch, name: str, pool: Pool, *, ends: bool) -> Cells:
-    """Return values of one column that its own conditions admit, the row's own first."""
+    """Return values of one column that its own conditions admit, the row's own first; with *ends*
+    the others by how far they are from it."""
     alone = [part for part in parts if isinstance(part, Condition)]
     own = row[name]
-    edge: list[Any] = [own.at(0)]
     levels = pool.levels.take(np.arange(min(len(pool.levels), _DRAWS)))
     if levels.kind != own.kind:
         return own
-    tried = [*edge, *(levels.at(i) for i in range(len(levels)))]
+    tried = [own.at(0), *(levels.at(i) for i in range(len(levels))), *_along(own, pool)]
     if len(alone) == len(parts) and alone and alone[0].sign == "missing":
         return own
     held = put_values(own, tried)
     fits = np.ones(len(held), bool)
     for part in alone:
-        fits &= part.matches(held)
-    fits &= ~held.absent
+        fits &= _sure(part).matches(held)
+    fits &= ~held.absent & admits(pool.domain, held)
+    fits[0] = True
     found: Array = np.flatnonzero(fits)
     if not len(found):
         return own
-    if ends and len(found) > 2:
-        found = np.array([found[0], found[-1], *found[1:-1]])
+    if ends and alone and len(found) > 2:
+        levels_at = ordered(held.take(found)).astype(float)
+        far = np.abs(levels_at - levels_at[0])
+        found = found if np.isnan(far).any() else found[np.argsort(far, kind="stable")]
     return held.take(found)
+
+
+def _sure(part: Condition) -> Condition:
+    """Return *part* with the nearest value that is known to fail for its threshold."""
+    if part.known is None:
+        return part
+    known = moment(part.known) if isinstance(part.known, str) else part.known
+    return replace(part, value=known, sign=f"{part.sign[0]}=", known=None)
+
+
+def _along(own: Cells, pool: Pool) -> list[Any]:
+    """Return values ever farther from the row's own: a rule is wrong first near its edge."""
+    line = axis(pool.domain, own.kind, own.dtype)
+    if line is None or own.at(0) is None:
+        return []
+    at, found = line.place(own.at(0)), []
+    for step in (sign << power for power in range(_POWERS) for sign in (1, -1)):
+        try:
+            value = line.value(at + step)
+            put_values(own, [value])
+        except (ValueError, OverflowError, struct.error):
+            continue
+        found.append(value)
+    return found

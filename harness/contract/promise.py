@@ -40,7 +40,8 @@ class Cause:
 
     No *columns* means that no cell is to blame: every row fails, or the other rows matter.
     *inside* and *outside* are the shares of fresh rows that fail where the rule holds and where it
-    doesn't; None where that was not measured.
+    doesn't, None where that was not measured; *measured* says of how many rows each.
+    It is not *steady* where the same row fails at one time and passes at another.
     """
 
     columns: tuple[str, ...]
@@ -48,6 +49,8 @@ class Cause:
     calls: int = 0
     inside: float | None = None
     outside: float | None = None
+    measured: tuple[int, int] = (0, 0)
+    steady: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +83,10 @@ class Skip(Exception):
 
 class OutOfTime(Exception):
     """The budget of seconds is used up."""
+
+
+class OutOfCalls(OutOfTime):
+    """So many calls as one cause may take are used up."""
 
 
 def structural(evidence: Evidence) -> Check:
@@ -203,6 +210,7 @@ def _outcome_json(check: Outcome, command: str) -> dict[str, Any]:
                     "calls": failure.cause.calls,
                     "inside": failure.cause.inside,
                     "outside": failure.cause.outside,
+                    "measured": list(failure.cause.measured),
                 },
                 "reproduce": reproduce(failure, command),
             }

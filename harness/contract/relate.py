@@ -12,7 +12,7 @@ from itertools import combinations
 
 from harness.contract.axis import shortest
 from harness.contract.batch import Batch, join, mosaic
-from harness.contract.edge import conditions
+from harness.contract.edge import bounded, conditions
 from harness.contract.fewest import source
 from harness.contract.oblique import DAY, JOINED, Terms, closer, number_of, verified
 from harness.contract.place import Place
@@ -63,7 +63,7 @@ def mended(terms: Terms, against: Batch) -> Rule | None:
     """
     found = _mover(terms, against)
     if found is None:
-        return None
+        return _banded(terms, against)
     held, name = found
     numeric = [p for p in terms.rule.conditions if isinstance(p, Condition) and _numeric(terms, p)]
     if any(part.sign != "==" for part in numeric):
@@ -76,9 +76,30 @@ def mended(terms: Terms, against: Batch) -> Rule | None:
                     if verified(terms, relation):
                         return _replaced(terms.rule, relation)
             return None
-    place = Place(
+    parts, _ = conditions(_place(terms, held, name, against))
+    return Rule(conditions=(*terms.rule.conditions, *parts))
+
+
+def _banded(terms: Terms, against: Batch) -> Rule | None:
+    """Return the rule with the other end of a band: a value that passes on its own, although the
+    rule holds for it."""
+    for part in terms.rule.conditions:
+        alone = [p for p in terms.rule.conditions if set(p.columns) & set(part.columns)] == [part]
+        if not isinstance(part, Condition) or part.sign[0] not in "<>" or not alone:
+            continue
+        if terms.left() <= _LEAST_LEFT:
+            return None
+        place = _place(terms, terms.plain, part.column, against)
+        end = bounded(place, against[part.column].at(0))
+        if end is not None:
+            return Rule(conditions=(*terms.rule.conditions, end))
+    return None
+
+
+def _place(terms: Terms, setting: Batch, name: str, against: Batch) -> Place:
+    return Place(
         oracle=terms.oracle,
-        setting=held,
+        setting=setting,
         name=name,
         pool=terms.pools[name],
         witness=against[name].at(0),
@@ -87,8 +108,6 @@ def mended(terms: Terms, against: Batch) -> Rule | None:
         most=terms.most,
         wide=False,
     )
-    parts, _ = conditions(place)
-    return Rule(conditions=(*terms.rule.conditions, *parts))
 
 
 def _numeric(terms: Terms, part: object) -> bool:

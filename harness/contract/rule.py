@@ -35,7 +35,8 @@ class Condition:
     """One cell's part in a rule: *column* *sign* *value*.
 
     *sign* is ``< <= > >= ==``, ``in`` (*value* is a tuple), ``missing``, ``there`` (not missing),
-    ``unseen`` (*value* is the tuple of known values) or ``text`` (*value* is a ``texts.Property``).
+    ``not in``, ``unseen`` (*value* is the tuple of known values), ``or unseen`` (*value* is known
+    values that fail, and known ones that pass) or ``text`` (*value* is a ``texts.Property``).
     A comparison of a moment is in microseconds since 1970; *form* is then ``date`` or ``datetime``,
     as the moment is written. Where the threshold was not found exactly, *known* is the value
     nearest to it that is known to fail.
@@ -68,8 +69,10 @@ class Condition:
                 return there & _equal(cells, (self.value,))
             case "in":
                 return there & _equal(cells, self.value)
-            case "unseen":
+            case "unseen" | "not in":
                 return there & ~_equal(cells, self.value)
+            case "or unseen":
+                return there & ~_equal(cells, self.value[1])
             case "text":
                 if cells.kind != "string":
                     return np.zeros(len(cells), bool)
@@ -91,8 +94,11 @@ class Condition:
                 return f"{self.column} is not missing"
             case "unseen":
                 return f"{self.column} is a value that training data don't have"
-            case "in":
-                return f"{self.column} in {_listed(self.value)}"
+            case "or unseen":
+                fails = _listed(self.value[0])
+                return f"{self.column} is one of {fails} or a value that training data don't have"
+            case "in" | "not in":
+                return f"{self.column} {self.sign} {_listed(self.value)}"
             case "text":
                 return f"{self.column} {self.value.text}"
         if self.known is None:
@@ -188,11 +194,13 @@ def span(microseconds: float) -> str:
 class Rule:
     """Conditions that hold together; none at all is a rule for every row, or where no few cells
     decide: so *many* of them together, or none that was found, where only a *share* of rows fails.
+    *times* says of a row that does not always fail how often it did, and how often it was asked.
     """
 
     conditions: tuple[Part, ...]
     many: int = 0
     share: float | None = None
+    times: tuple[int, int] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -201,6 +209,11 @@ class Rule:
 
     @property
     def _unexplained(self) -> str:
+        if self.times is not None:
+            fails, asked = self.times
+            if fails == asked:
+                return "no rule: the same rows are not answered alike each time they are asked"
+            return f"fails only sometimes: {fails} of {asked} times that the same was asked"
         if self.many:
             return f"{self.many} cells together, no few of them"
         if self.share is None:

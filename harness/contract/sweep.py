@@ -151,7 +151,12 @@ class _Going:
                         gone = str(trouble) if isinstance(trouble, Broken) else ""
                         if gone and self._merely_late(made, rate, time.monotonic() - asked):
                             return f"stopped for want of time after {self.rows:,} rows"
-                        found = locate(trial, made.batch, gone=gone, passed=self.passed)
+                        words = (
+                            f"raised {trouble}" if isinstance(trouble, Refusal) else str(trouble)
+                        )
+                        found = locate(
+                            trial, made.batch, gone=gone, passed=self.passed, words=words
+                        )
                         if stop_now := self._note(found):
                             return stop_now
                         coming.result()
@@ -218,7 +223,7 @@ class _Going:
             known[part.column] = tuple(dict.fromkeys(v for v in values if v is not None))
         if part.column not in known:
             return found
-        if part.sign == "==" and part.value in known[part.column]:
+        if part.holds(self.trial.training).any():
             return found
         rules = {
             name: Rule(conditions=(Condition(column=name, sign="unseen", value=values),))

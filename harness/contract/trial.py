@@ -24,13 +24,14 @@ from harness.contract.batch import (
     Refusal,
     join,
 )
-from harness.contract.cause import MOST_CALLS, Explained, explain
+from harness.contract.cause import CALLS_KEPT, MOST_CALLS, explain
 from harness.contract.claims import Claims
 from harness.contract.domain import admits
 from harness.contract.oracle import Oracle
 from harness.contract.pairwise import MOST_COLUMNS, pairwise
 from harness.contract.probes import as_trained, batch_of, with_missing
 from harness.contract.promise import Failure, Settings, Skip
+from harness.contract.steady import TIMES, Explained, confirmed
 
 if TYPE_CHECKING:
     from harness.contract.growth import Growth
@@ -62,7 +63,8 @@ class Trial(Asking):
     *given* is all training rows as they came, *training* those of their columns that are inputs
     (no rows, when one is lacking), *dev* the dev rows with their target, if there are any. *rate*
     says how many rows a second were answered in a small batch. *unseen* are the known values of
-    columns in which the model answers no other.
+    columns in which the model answers no other. It is not *steady* once the same rows were seen to
+    get other answers.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Trial(Asking):
         self.visits: dict[tuple[object, ...], Visit] = {}
         self.blamed: dict[int, Mapping[str, Failure]] = {}
         self.growth: Growth | None = None
+        self.steady = True
 
     @property
     def main(self) -> str:
@@ -252,16 +255,25 @@ class Trial(Asking):
     ) -> Explained:
         """Return why *row* (a batch of one, which fails) fails and *passing* rows don't; the calls
         *since* that number count as spent on it."""
+        pace = self.pace
         began = self.calls if since is None else since
-        return explain(
-            oracle,
-            row,
-            passing,
-            self.pools,
-            fresh=self.answered if oracle.bulk else self.fresh,
-            left=lambda: MOST_CALLS - 4 - (self.calls - began),
-            pace=self.pace,
-        )
+        most = began + MOST_CALLS - (CALLS_KEPT if self.steady else 2 * TIMES)
+
+        def look() -> Explained:
+            with self.until(most):
+                return explain(
+                    oracle,
+                    row,
+                    passing,
+                    self.pools,
+                    fresh=self.answered if oracle.bulk else self.fresh,
+                    left=lambda: most - self.calls,
+                    pace=pace,
+                )
+
+        with self.until(began + MOST_CALLS - 1):  # one shows the row
+            times = 1 if self.steady else TIMES - 1
+            return confirmed(oracle, row, passing, look, times=times)
 
     def answered(self, count: int) -> Batch:
         """Return up to *count* rows as ``fresh`` makes them, but ones that the model answers: real

@@ -13,6 +13,10 @@ from harness.contract.search import few_questions
 from harness.contract.texts import PARTS, WITNESSES, Property, properties
 
 _KNOWN, _OTHERS = 48, 80
+_ASKED, _ONES = 16, 4  # known values: of those asked as a group, and one by one
+_FEWEST_BUT, _FEW_BUT = 2, 6  # "not in": of more that fail than that, of no more that pass
+_NEEDED = 3
+_NEW = (UNSEEN[0], UNSEEN[2], "x", "7")
 _LENGTHS = ("longer", "shorter", *PARTS)
 
 
@@ -37,31 +41,57 @@ def values(place: Place) -> Found:
 def _from_values(
     place: Place, known: Sequence[Any], failing: Sequence[Any], passing: Sequence[Any]
 ) -> Found:
+    """Return the condition by which values were *failing* and others *passing*: one of *known*
+    values where it is one, else a property of texts."""
     name, bad, pool = place.name, place.bad, place.pool
     found = [value for value in failing if value in known]
     new = [value for value in passing if value not in known]
     if len(failing) == 1:
         return (Condition(column=name, sign="==", value=bad),), None
-    if pool.domain.closed or (len(failing) == len(found) and len(failing) <= 6):
-        several = sorted(set(failing), key=repr)
-        return (Condition(column=name, sign="in", value=tuple(several)),), None
-    unseen = bad not in known and known and not found and not new
-    if unseen and pool.domain.open:
+    if pool.domain.closed or len(failing) == len(found):
+        return _listed(place, known, failing, [] if new else passing), None
+    every = known and not new and len(failing) - len(found) > 1  # no unseen value passes
+    if every and found and len(found) < len(known):
+        return _or_unseen(place, found, passing), None
+    if every and not found and pool.domain.open:
         return _unseen(place, known)
-    if not all(isinstance(value, str) for value in (*failing, *passing)):
-        several = sorted(set(failing), key=repr)
-        return (Condition(column=name, sign="in", value=tuple(several)),), None
-    special = next(properties(failing, passing), None)
-    if special is not None:
-        exact = _exact_length(place, special) if special.name in _LENGTHS else special
-        shown = _shortest(bad, exact)
-        if shown is None:
-            shown = min(failing, key=len)
-        return (Condition(column=name, sign="text", value=exact),), shown
-    if unseen:
-        return _unseen(place, known)
-    several = sorted({bad, *failing}, key=repr)  # one of them alone would be no true rule
-    return (Condition(column=name, sign="in", value=tuple(several)),), None
+    if all(isinstance(value, str) for value in (*failing, *passing)):
+        special = next(properties(failing, passing), None)
+        if special is not None:
+            exact = _exact_length(place, special) if special.name in _LENGTHS else special
+            shown = _shortest(bad, exact)
+            if shown is None:
+                shown = min(failing, key=len)
+            return (Condition(column=name, sign="text", value=exact),), shown
+        if every and not found:
+            return _unseen(place, known)
+    # one of them alone would be no true rule
+    return _listed(place, known, failing, passing if len(passing) <= _FEW_BUT else []), None
+
+
+Parts = tuple[Condition, ...]
+
+
+def _listed(
+    place: Place, known: Sequence[Any], failing: Sequence[Any], passing: Sequence[Any]
+) -> Parts:
+    """Return that a value is one of those *failing*, or where these are most, none of those
+    *passing*; *known* ones first."""
+    if _FEWEST_BUT < len(failing) > len(passing) > 0:
+        return (Condition(column=place.name, sign="not in", value=_sorted(passing, known)),)
+    return (Condition(column=place.name, sign="in", value=_sorted(failing, known)),)
+
+
+def _or_unseen(place: Place, failing: Sequence[Any], passing: Sequence[Any]) -> Parts:
+    """Return that a value is a known one of those *failing*, or no known one at all."""
+    if len(failing) > len(passing):
+        return (Condition(column=place.name, sign="not in", value=_sorted(passing)),)
+    value = _sorted(failing), _sorted(passing)
+    return (Condition(column=place.name, sign="or unseen", value=value),)
+
+
+def _sorted(values: Sequence[Any], known: Sequence[Any] = ()) -> tuple[Any, ...]:
+    return tuple(sorted(set(values), key=lambda v: (bool(known) and v not in known, repr(v))))
 
 
 def _unseen(place: Place, known: Sequence[Any]) -> Found:
@@ -73,51 +103,77 @@ def _by_asking(place: Place, known: Sequence[Any], others: Sequence[Any]) -> Fou
     """Find the values that fail by a few questions: groups of those that should pass, and single
     ones of those that should fail."""
     name, bad, pool = place.name, place.bad, place.pool
-    good = [value for value in known if value != bad]
-    few = good if place.oracle.group else [v for v in good if v not in place.passes][:4]
-    if bad in known and not isinstance(bad, str):
-        failing = [v for v in few if place.left() > 0 and place.fails(v)]
-        return _from_values(place, known, [bad, *failing], [v for v in few if v not in failing])
-    spoilt = bool(few) and place.oracle.any(place.build(few))
-    if spoilt and len(few) <= 16:
-        mask = place.oracle.mask(place.build(few)).tolist()
-        failing = [bad, *(v for v, f in zip(few, mask, strict=True) if f)]
-        passing = [v for v, f in zip(few, mask, strict=True) if not f]
-        if bad in known or not passing:
-            return _from_values(place, known, failing, passing)
-        few, spoilt = passing, False
-    if not isinstance(bad, str) or spoilt:
+    failing, passing = _known_ones(place, [value for value in known if value != bad])
+    if bad in known and (not isinstance(bad, str) or pool.domain.closed):
+        return _from_values(place, known, [bad, *failing], passing)
+    if not isinstance(bad, str) or (failing and not passing and bad not in known):
         return (Condition(column=name, sign="==", value=bad),), None
-    unseen = Condition(column=name, sign="unseen", value=tuple(known))
-    new = [v for v in UNSEEN if v in others and v != bad and v]
-    if bad not in known and pool.domain.open and new and place.fails(new[0]):
-        rest = [v for v in ("Ωmega", "x") if v in others and v not in (new[0], bad)]
-        if rest and place.fails(rest[0]):
-            for special in list(properties([bad, new[0], rest[0]], few or ["x"]))[:3]:
-                outside = [v for v in others if not special.holds(v)]
-                if outside and place.left() > 2 and not place.oracle.any(place.build(outside)):
-                    return (Condition(column=name, sign="text", value=special),), None
-            return (unseen,), new[0]
-    for special in list(properties([bad], few or ["x"]))[:6]:
+    found = [value for value in (bad, *failing) if value in known]
+    new = [v for v in _NEW if v in others and v != bad]
+    doubtful = failing or (bad not in known and pool.domain.open)
+    enough = len(new) > 1 and place.left() > _NEEDED
+    if doubtful and enough and all(place.fails(v) for v in new[: 3 if found else 2]):
+        if found and passing:
+            return _or_unseen(place, found, passing), None
+        special = _special(place, [bad, *new[:2]], passing, others)
+        if special is not None:
+            return special
+        return (Condition(column=name, sign="unseen", value=tuple(known)),), new[0]
+    special = _special(place, [bad, *failing], passing, others)
+    if special is not None:
+        return special
+    if failing and bad in known:
+        return _listed(place, known, [bad, *failing], [] if others else passing), None
+    if bad not in known and others and place.fails(others[0]) and place.fails(others[-1]):
+        return (Condition(column=name, sign="unseen", value=tuple(known)),), others[0]
+    return (Condition(column=name, sign="==", value=bad),), None
+
+
+def _known_ones(place: Place, good: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return which of *good*, the known values but the failing one, fail and which pass. Of many
+    that other rows don't show to pass, some are asked; where all of these fail, all are taken to.
+    """
+    passing = [value for value in good if value in place.passes]
+    unsure = [value for value in good if value not in passing]
+    asked = unsure if place.oracle.group else unsure[:_ONES]
+    if not asked or place.left() <= 0 or not place.oracle.any(place.build(asked)):
+        return [], passing + asked
+    most = max(1, min(_ASKED, place.left() // 3))
+    if len(asked) > most:
+        asked = asked[:: -(-len(asked) // most)]
+    fails = place.oracle.mask(place.build(asked)).tolist()
+    failing = [value for value, failed in zip(asked, fails, strict=True) if failed]
+    if len(failing) == len(asked):
+        return unsure, passing
+    return failing, passing + [value for value in asked if value not in failing]
+
+
+def _special(
+    place: Place, failing: Sequence[str], passing: Sequence[str], others: Sequence[str]
+) -> Found | None:
+    """Return the property that all *failing* texts have and no *passing* one, where others with it
+    fail, too, and others without it don't."""
+    bad = place.bad
+    one_known = len(failing) == 1 and bad in place.pool.domain.values
+    for special in list(properties(failing, passing or ["x"]))[:6]:
         if special.name in _LENGTHS:
             as_much = [v for v in others if special.holds(v)]
-            as_much.sort(key=lambda v: _alike(v, special, few))
+            as_much.sort(key=lambda v: _alike(v, special, passing))
             if as_much and not place.fails(as_much[0]):
                 continue  # this length alone does no harm
             special = _exact_length(place, special)
-        inside = [v for v in others if special.holds(v)]
-        outside = [v for v in (*few, *others) if not special.holds(v) and v != bad]
+        inside = [v for v in others if special.holds(v) and v not in failing]
+        outside = [v for v in (*passing, *others) if not special.holds(v) and v != bad]
         inside.sort(key=lambda v: _alike(v, special, outside))
         if place.left() < 4:
             break
-        if inside and not place.fails(inside[0]):
+        if (inside and not place.fails(inside[0])) or (one_known and not inside):
             continue
         limit = outside if place.oracle.group else outside[:3]
         if not limit or not place.oracle.any(place.build(limit)):
-            return (Condition(column=name, sign="text", value=special),), _shortest(bad, special)
-    if bad not in known and others and place.fails(others[0]) and place.fails(others[-1]):
-        return (unseen,), others[0]
-    return (Condition(column=name, sign="==", value=bad),), None
+            shown = _shortest(bad, special)
+            return (Condition(column=place.name, sign="text", value=special),), shown
+    return None
 
 
 def _alike(value: str, special: Property, outside: Sequence[str]) -> int:

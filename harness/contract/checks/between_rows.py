@@ -89,7 +89,8 @@ def _explained(trial: Trial, relation: Relation, suspects: Batch) -> Iterator[Fa
         return f"{before}; with {turned or 'nothing changed'}: {after}"
 
     for failure in failures(trial, Bulk(fails), suspects, observed):
-        rule = failure.cause.rule if failure.cause.columns else ""
+        named = failure.cause.columns or not failure.cause.steady
+        rule = failure.cause.rule if named else ""
         told = f"{relation.name}: {relation.expect} is expected"
         cause = replace(failure.cause, rule=f"{told}, {rule}" if rule else told)
         yield replace(failure, cause=cause)

@@ -180,6 +180,8 @@ def _along(
 
 
 def _of_column(cause: Cause, name: str, told: str, where: str) -> Cause:
+    if not cause.steady:
+        return replace(cause, columns=(name,), rule=f"{told}: {cause.rule}")
     rule = f", {cause.rule}" if cause.columns else ""
     columns = (name, *(column for column in cause.columns if column != name))
     return replace(cause, columns=columns, rule=f"{told}{rule}{where}")

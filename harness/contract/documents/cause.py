@@ -13,7 +13,6 @@ import numpy as np
 
 from harness.contract import cause, levels
 from harness.contract.batch import Batch, Cells, Mask
-from harness.contract.cause import Explained
 from harness.contract.documents.rows import (
     LENGTH,
     batch_of,
@@ -27,6 +26,7 @@ from harness.contract.domain import Domain
 from harness.contract.levels import Pool
 from harness.contract.oracle import Oracle
 from harness.contract.rule import Rule
+from harness.contract.steady import Explained
 from harness.core.errors import SpecInvalid
 
 _PASSING = 40

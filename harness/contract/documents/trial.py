@@ -12,13 +12,14 @@ import numpy as np
 
 from harness.contract import levels, rows
 from harness.contract.batch import Array, Batch
-from harness.contract.cause import Explained
+from harness.contract.cause import MOST_CALLS
 from harness.contract.documents import cause
 from harness.contract.documents.generate import CHUNK, Generator
 from harness.contract.documents.rows import batch_of, list_of
 from harness.contract.documents.schema import Schema, read
 from harness.contract.documents.steps import Steps
 from harness.contract.oracle import Oracle
+from harness.contract.steady import TIMES, Explained, confirmed
 from harness.contract.trial import Trial
 from harness.core.errors import SpecInvalid
 from harness.runtime.inputs import DOCUMENT
@@ -140,7 +141,15 @@ class DocumentTrial(Trial):
         self, oracle: Oracle, row: Batch, passing: Batch, *, since: int | None = None
     ) -> Explained:
         """Return why the document of *row* fails and *passing* ones don't."""
-        return cause.explain(oracle, row, passing, self.schema)
+        times = 1 if self.steady else TIMES - 1
+        with self.until((self.calls if since is None else since) + MOST_CALLS - 1):
+            return confirmed(
+                oracle,
+                row,
+                passing,
+                lambda: cause.explain(oracle, row, passing, self.schema),
+                times=times,
+            )
 
     def again(self, indices: Array) -> Batch:
         """Return documents of the sweep by number."""
