@@ -108,6 +108,31 @@ def rank_above(first: Array, second: Array) -> tuple[float, float]:
     return share, 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
+def in_order(first: Array, second: Array) -> Array:
+    """Return, for each row, the share of the other rows to which it stands in the same order by
+    *first* as by *second* (ties count half). Their mean is (1 + Kendall's tau) / 2."""
+    agreed = (_signs(first) * _signs(second)).sum(axis=1, dtype=float)
+    return np.asarray((1.0 + agreed / max(1, len(first) - 1)) / 2.0, float)
+
+
+def in_order_above(one: Array, other: Array) -> float:
+    """Return the p-value of "*one*'s mean is at most *other*'s", of ``in_order`` of the same rows.
+
+    The means are U-statistics of pairs of rows: the normal law with twice the deviation that one
+    row's share has (Hoeffding 1948, doi 10.1214/aoms/1177730196; Sen 1960).
+    """
+    apart = one - other
+    if len(apart) < 2 or apart.mean() <= 0:
+        return 1.0
+    deviation = 2.0 * float(apart.std(ddof=1)) / math.sqrt(len(apart))
+    return 0.5 * math.erfc(float(apart.mean()) / max(deviation, _LEAST) / math.sqrt(2.0))
+
+
+def _signs(values: Array) -> Array:
+    above = values[:, None] > values
+    return above.astype(np.int8) - above.T
+
+
 def holm(found: Sequence[float]) -> list[float]:
     """Return p-values corrected for their number (Holm 1979, Scand. J. Statist. 6, 65-70): those
     below a level reject no true hypothesis, but with that probability."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.asking import Malformed
-from harness.contract.batch import Array, Batch, Cells, Mask, Refusal
+from harness.contract.batch import Array, Batch, Broken, Cells, Mask, Refusal
 from harness.contract.cells import cells
 from harness.contract.claims import Claims
 from harness.contract.domain import admits
@@ -18,11 +18,13 @@ from harness.contract.promise import Skip
 from harness.contract.trial import Trial
 
 NUMERIC = ("number", "integer", "boolean")
+SOURCES = ("dev", "training")
 MOST = 20_000
 SECONDS, DECLARED_SECONDS = 0.5, 3.0
 """How long rows are asked for, and how long dev rows that something is claimed of."""
 
-_REFUSED_CALLS = 40
+_REFUSED_CALLS = 200
+_NO_NUMBER, _NO_LABEL = "NaN or infinite", "a label that is not claimed"
 _FIRST, _LARGEST, _FEWEST, _GROWTH = 64, 20_000, 8, 4
 
 
@@ -32,7 +34,8 @@ class Judged:
 
     *given* holds all their columns. *truth* are positions in the claimed labels, shape (n,), or
     numbers, shape (n, targets). *said* are probabilities by label, shape (n, labels), the predicted
-    label as 1.0 among zeros, or numbers like *truth*. *values* are the readings by role.
+    label as 1.0 among zeros, or numbers like *truth*. *values* are the readings by role. Of the
+    other rows asked, *refused* ones got no answer, *unsound* ones NaN or no label, and *why*.
     """
 
     source: str
@@ -41,6 +44,9 @@ class Judged:
     truth: Array
     said: Array
     values: dict[str, Array]
+    refused: Batch
+    unsound: Batch
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +64,7 @@ def known(trial: Trial, source: str) -> Known:
         return trial.known[source]
     claims = trial.claims
     given = trial.given if source == "training" else trial.dev
-    if given is None or not given.rows:
+    if given is None or not given.rows or claims.document is not None:
         raise Skip(f"there are no {source} rows")
     if missing := [name for name in claims.columns if name not in given.names]:
         raise Skip(f"the {source} rows have no column {', '.join(missing)}")
@@ -78,31 +84,75 @@ def known(trial: Trial, source: str) -> Known:
 
 
 def judged(trial: Trial, source: str) -> Judged:
-    """Return what the model says to rows of *source*, asked for once, for half a second (three for
-    dev rows where something is claimed of them).
+    """Return what the model says to rows of *source* that it answers.
 
     Raises Skip with the reason when there are none, and what asking the model raises.
     """
+    found = asked(trial, source)
+    if not len(found.truth):
+        raise Skip(f"no {source} row is answered{found.why}")
+    return found
+
+
+def asked(trial: Trial, source: str) -> Judged:
+    """Return what the model says to rows of *source*, asked for once, for half a second (three for
+    dev rows where something is claimed of them). How many get no answer is noted.
+
+    Raises as ``judged`` does, but where no row is answered.
+    """
     if source not in trial.judged:
         found = known(trial, source)
-        rows = like(found.given.only(trial.claims.columns), trial.training)
-        claimed = trial.claims.calibration is not None or trial.claims.slices
-        seconds = DECLARED_SECONDS if source == "dev" and claimed else SECONDS
-        kept, values = answered(trial, rows, seconds=seconds)
-        if not len(kept):
-            raise Skip(f"no {source} row is answered")
-        said = _said(trial.claims, values[trial.main])
-        sound = np.isfinite(said).all(axis=1)
-        kept, said = kept[sound], said[sound]
-        trial.judged[source] = Judged(
-            source=source,
-            given=found.given.take(kept),
-            rows=rows.take(kept),
-            truth=found.truth[kept],
-            said=said,
-            values={role: given[sound] for role, given in values.items()},
+        try:
+            trial.judged[source] = _asked(trial, source, found)
+        except Broken as broken:
+            trial.judged[source] = broken
+    held = trial.judged[source]
+    if isinstance(held, Broken):
+        raise held
+    return held
+
+
+def _asked(trial: Trial, source: str, found: Known) -> Judged:
+    rows = like(found.given.only(trial.claims.columns), trial.training)
+    claimed = trial.claims.calibration is not None or trial.claims.slices
+    seconds = DECLARED_SECONDS if source == "dev" and claimed else SECONDS
+    got = answered(trial, rows, seconds=seconds)
+    said = _said(trial.claims, got.values[trial.main])
+    sound = np.isfinite(said).all(axis=1)
+    kept, unsound = got.rows[sound], got.rows[~sound]
+    nothing = _NO_LABEL if trial.claims.outputs.kind == "labels" else _NO_NUMBER
+    whys = [told for told, out in ((got.why, got.refused), (nothing, unsound)) if len(out)]
+    why = f" ({'; '.join(whys)})" if whys else ""
+    if left_out := len(got.refused) + len(unsound):
+        most = "" if got.alone else "up to "
+        trial.notes.append(
+            f"{most}{left_out:,} of {left_out + len(kept):,} {source} rows are not answered{why}: "
+            f"figures are over the other {len(kept):,}"
         )
-    return trial.judged[source]
+    return Judged(
+        source=source,
+        given=found.given.take(kept),
+        rows=rows.take(kept),
+        truth=found.truth[kept],
+        said=said[sound],
+        values={role: given[sound] for role, given in got.values.items()},
+        refused=rows.take(got.refused),
+        unsound=rows.take(unsound),
+        why=why,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """The numbers of the *rows* of a batch that were answered in the claimed form, and their
+    readings by role; those that were *refused*, the ones that are alone first, and *why* the first
+    was. Not all of them were asked *alone* where neighbours count as refused, too."""
+
+    rows: Array
+    values: dict[str, Array]
+    refused: Array
+    why: str = ""
+    alone: bool = True
 
 
 def answered(
@@ -112,16 +162,17 @@ def answered(
     seconds: float,
     roles: Sequence[str] | None = None,
     width: int = 1,
-) -> tuple[Array, dict[str, Array]]:
-    """Return which rows of *batch* were answered in the claimed form within *seconds*, and the
-    readings by role. Rows come from all over the batch, *width* neighbours together; those that
-    are refused are narrowed down to for forty calls, then their neighbours count as refused too."""
-    asked = tuple(roles or trial.roles)
+) -> Answered:
+    """Return which rows of *batch* were answered within *seconds*. Rows come from all over the
+    batch, *width* neighbours together; those that are refused are narrowed down to for two hundred
+    calls, then their neighbours count as refused too."""
+    roles = tuple(roles or trial.roles)
     groups = np.random.default_rng(0).permutation(batch.rows // width)
     order = (groups[:, None] * width + np.arange(width)).reshape(-1)
     size = int(max(1, min(_FIRST, trial.rate * seconds)))
-    began, at, refused = trial.left, 0, 0
+    began, at, calls, why = trial.left, 0, 0, ""
     waiting: list[Array] = []
+    refused: list[Array] = []
     found: list[tuple[Array, dict[str, Array]]] = []
     while (waiting or at < batch.rows) and (spent := began - trial.left) < seconds:
         if waiting:
@@ -130,25 +181,31 @@ def answered(
             part = order[at : at + max(1, round(size / width)) * width]
             at += len(part)
         try:
-            reading = trial.reading(batch.take(part), asked)
-        except (Refusal, Malformed):
-            refused += 1
+            reading = trial.reading(batch.take(part), roles)
+        except (Refusal, Malformed) as trouble:
+            calls, why = calls + 1, why or str(trouble)
             size = max(_FEWEST, min(size, len(part)) // 2)
-            if len(part) > 1 and refused < _REFUSED_CALLS:
+            if len(part) > 1 and calls < _REFUSED_CALLS:
                 half = len(part) // 2
                 waiting += [part[half:], part[:half]]
+            else:
+                refused.append(part)
             continue
-        found.append((part, {role: reading.values[role] for role in asked}))
+        found.append((part, {role: reading.values[role] for role in roles}))
         taken = max(began - trial.left - spent, 1e-6)
         affordable = len(part) / taken * max(seconds - spent - taken, 0.0)
-        larger = size if refused else size * _GROWTH
+        larger = size if calls else size * _GROWTH
         size = int(max(1, min(larger, _LARGEST, affordable)))
+    refused.sort(key=len)
+    out = np.concatenate([np.zeros(0, int), *refused])
+    alone = all(len(part) == 1 for part in refused)
     if not found:
-        return np.zeros(0, int), {role: np.zeros((0, trial.claims.width)) for role in asked}
+        none = {role: np.zeros((0, trial.claims.width)) for role in roles}
+        return Answered(rows=np.zeros(0, int), values=none, refused=out, why=why, alone=alone)
     places = np.concatenate([part for part, _ in found])
     back = np.argsort(places)
-    values = {role: np.concatenate([held[role] for _, held in found])[back] for role in asked}
-    return places[back], values
+    values = {role: np.concatenate([held[role] for _, held in found])[back] for role in roles}
+    return Answered(rows=places[back], values=values, refused=out, why=why, alone=alone)
 
 
 def outcome_columns(claims: Claims, given: Batch) -> tuple[str, ...]:

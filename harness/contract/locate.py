@@ -8,17 +8,21 @@ some hundred that differ from a good one in a single cell. Else the batch is hal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
 from harness.contract.batch import Batch, Broken, join
 from harness.contract.cause import MOST_CALLS
 from harness.contract.company import company, told
-from harness.contract.failures import failure, left, passing_rows
+from harness.contract.failures import MOST, failure, passing_rows
+from harness.contract.judged import SOURCES, asked
 from harness.contract.losses import lost
 from harness.contract.oracle import Group
-from harness.contract.promise import Cause, Failure, OutOfCalls, OutOfTime
+from harness.contract.promise import Cause, Failure, OutOfCalls, OutOfTime, Skip
+from harness.contract.rule import Condition, Rule
 from harness.contract.steady import TIMES, asked_again, sometimes
 from harness.contract.trial import Trial
 from harness.contract.trouble import Located, Seen, Trouble, odd_rows, trouble
@@ -28,6 +32,7 @@ __all__ = ["Located", "Trouble", "locate", "real_troubles"]
 _PADDING = 2
 _FEW_TOGETHER = 3
 _MOST_PASSED = 4096
+_MOST_MISSED = 40
 
 
 def locate(
@@ -75,26 +80,47 @@ def locate(
     return _explain(trial, row, seen, known, calls=calls)
 
 
-def real_troubles(trial: Trial) -> Iterator[Located]:
-    """Yield what is wrong with each kind of real (and kept) row that the model doesn't answer."""
-    _, bad, _ = trial.sound
-    kept = trial.kept("valid-rows-are-answered")
-    for waiting in (bad, kept):
-        while waiting is not None and waiting.rows:
-            one = waiting.head(1)
-            seen = trouble(trial, one)
-            if seen is None:
-                waiting = waiting.take(np.arange(1, waiting.rows))
-                continue
-            role = seen[0][2]
-            good = _good(trial, role, None)
-            if good.rows and trouble(trial, join([good.head(_PADDING), one]), [role]) is None:
-                good = good.head(0)  # in company it is answered
-            found = _explain(trial, one, seen, good, calls=trial.calls)
-            yield found
-            if found.rule is None:
-                return
-            waiting = left(waiting, found.rule)
+def real_troubles(trial: Trial, odd: Sequence[Batch], rules: Sequence[Rule]) -> Iterator[Located]:
+    """Yield what is wrong with each kind of real row (and of kept and *odd* ones) that the model
+    doesn't answer, but those that match *rules*, to which what was yielded is added meanwhile."""
+    for rows in (trial.sound[1], trial.kept("valid-rows-are-answered"), *odd):
+        yield from _each_kind(trial, rows, rules)
+    for source in SOURCES:
+        with suppress(Skip, Broken):  # of a model that dies of them other checks tell
+            for found in islice(_each_kind(trial, asked(trial, source).refused, rules), MOST):
+                yield found if found.hung else replace(found, stop="")
+
+
+def _each_kind(trial: Trial, rows: Batch | None, rules: Sequence[Rule]) -> Iterator[Located]:
+    missed = 0  # rows that are answered alone, or as one that was told
+    alike: set[str] = set()
+    while rows is not None and rows.rows and missed < _MOST_MISSED:
+        out = np.zeros(rows.rows, bool)
+        for rule in rules:
+            out |= rule.matches(rows)
+        rows = rows.take(np.flatnonzero(~out)) if out.any() else rows
+        if not rows.rows:
+            return
+        one, rows = rows.head(1), rows.take(np.arange(1, rows.rows))
+        seen = trouble(trial, one)
+        if seen is None or seen[1] in alike:
+            missed += 1
+            continue
+        role = seen[0][2]
+        good = _good(trial, role, None)
+        if good.rows and trouble(trial, join([good.head(_PADDING), one]), [role]) is None:
+            good = good.head(0)  # in company it is answered
+        found = _explain(trial, one, seen, good, calls=trial.calls)
+        yield found
+        if found.rule is None:
+            return
+        if _of_one_text(found.rule):  # the next text refused in these words is no news
+            alike.add(seen[1])
+
+
+def _of_one_text(rule: Rule) -> bool:
+    part = rule.conditions[0]
+    return isinstance(part, Condition) and part.sign == "==" and isinstance(part.value, str)
 
 
 def _good(trial: Trial, role: str, passed: Batch | None) -> Batch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +19,10 @@ from harness.contract.batch import Answer, Array, Batch, Broken, Mask, Refusal
 from harness.contract.coverage import Coverage
 from harness.contract.locate import Located, Trouble, locate, real_troubles
 from harness.contract.outputs import Reading, read, shown
-from harness.contract.promise import OutOfTime
+from harness.contract.promise import OutOfTime, Skip
 from harness.contract.rule import Condition, Rule
 from harness.contract.trial import Trial
+from harness.contract.unseen import known_in, unseen, unseen_in
 
 FIRST, GROWTH, LARGEST = 1000, 10, 100_000
 _MOST_TROUBLES = 6
@@ -113,10 +115,19 @@ class _Going:
         )
 
     def _real_rows(self) -> str:
-        """Explain the real rows that the model doesn't answer."""
-        return next(
-            (stop for found in real_troubles(self.trial) if (stop := self._note(found))), ""
-        )
+        """Explain the real rows that the model doesn't answer; leave out what is told as unseen."""
+        odd: list[Batch] = []
+        with suppress(Skip, Refusal, Malformed, Broken):
+            found = unseen(self.trial)
+            self.rules += [one.rule for one in found if one.rule is not None]
+            odd += [one.odd for one in found if one.odd is not None]
+        if self.rules:
+            names = ", ".join(name for rule in self.rules for name in rule.columns)
+            self.trial.notes.append(
+                f"no unseen value of {names} is answered: the sweep leaves out rows with one"
+            )
+        troubles = real_troubles(self.trial, odd, self.rules)
+        return next((stop for one in troubles if (stop := self._note(one))), "")
 
     def _made_rows(self) -> str:
         """Ask for batch after batch; while the model answers one, the one before is judged and the
@@ -210,38 +221,26 @@ class _Going:
         self.coverage.add(made.codes)
 
     def _widened(self, found: Located) -> Located:
-        """Return *found*, where it is a value of a column in which no unseen value is answered, as
-        just that; then no row with an unseen value in such a column is asked for again."""
-        known = self.trial.unseen
-        part = found.rule.conditions[0] if found.rule and found.rule.conditions else None
-        if found.rule is None or len(found.rule.conditions) != 1 or found.trouble is None:
+        """Return *found*, where it is one more value of an open column that is not answered, as
+        just that: then it is no longer worth while to find each."""
+        parts = () if found.rule is None else found.rule.conditions
+        if found.trouble is None or len(parts) != 1 or not isinstance(parts[0], Condition):
             return found
-        if not isinstance(part, Condition):
+        failure, part = found.trouble.failure, parts[0]
+        told = any(one.failure.cause.columns == part.columns for one in self.troubles)
+        named = (d for d in self.trial.claims.domains if d.name == part.column and d.open)
+        domain = next(named, None)
+        if domain is None or part.sign != "==" or not told:
             return found
-        if part.column not in known and self._again(part):
-            values = self.trial.training[part.column].values.tolist()
-            known[part.column] = tuple(dict.fromkeys(v for v in values if v is not None))
-        if part.column not in known:
+        rule = unseen_in(self.trial, domain)
+        if part.holds(self.trial.training).any() or part.value in known_in(self.trial, domain):
             return found
-        if part.holds(self.trial.training).any():
-            return found
-        rules = {
-            name: Rule(conditions=(Condition(column=name, sign="unseen", value=values),))
-            for name, values in known.items()
-        }
-        self.rules += [rule for name, rule in rules.items() if name != part.column]
-        rule = rules[part.column]
-        failure = found.trouble.failure
         cause = replace(failure.cause, rule=rule.text, inside=None, outside=None)
-        told = replace(found.trouble, failure=replace(failure, cause=cause))
-        return replace(found, trouble=told, rule=rule)
-
-    def _again(self, part: Condition) -> bool:
-        """Tell whether *part* is one more value of an open column that is not answered: then it is
-        no longer worth while to find each."""
-        free = any(d.name == part.column and d.open for d in self.trial.claims.domains)
-        told = sum(one.failure.cause.columns == part.columns for one in self.troubles)
-        return free and part.sign == "==" and told > 0
+        return replace(
+            found,
+            trouble=replace(found.trouble, failure=replace(failure, cause=cause)),
+            rule=rule,
+        )
 
     def _note(self, found: Located) -> str:
         """Keep what was *found*; return why the sweep must stop, if it must."""

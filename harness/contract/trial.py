@@ -20,6 +20,7 @@ from harness.contract.batch import (
     Answer,
     Array,
     Batch,
+    Broken,
     Model,
     Refusal,
     join,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from harness.contract.hostile import HostilePass
     from harness.contract.judged import Judged, Known
     from harness.contract.sweep import Sweep
+    from harness.contract.unseen import Unseen
     from harness.contract.visit import Visit
 
 _REFUSED_CALLS = 40
@@ -62,9 +64,9 @@ class Trial(Asking):
 
     *given* is all training rows as they came, *training* those of their columns that are inputs
     (no rows, when one is lacking), *dev* the dev rows with their target, if there are any. *rate*
-    says how many rows a second were answered in a small batch. *unseen* are the known values of
-    columns in which the model answers no other. It is not *steady* once the same rows were seen to
-    get other answers.
+    says how many rows a second were answered in a small batch. *unseen* is what values that
+    training data don't have do, once that was asked. It is not *steady* once the same rows were
+    seen to get other answers.
     """
 
     def __init__(
@@ -92,8 +94,8 @@ class Trial(Asking):
         self.sweep: Sweep | None = None
         self.hostile: HostilePass | None = None
         self.known: dict[str, Known] = {}
-        self.unseen: dict[str, tuple[Any, ...]] = {}
-        self.judged: dict[str, Judged] = {}
+        self.unseen: tuple[Unseen, ...] | None = None
+        self.judged: dict[str, Judged | Broken] = {}
         self.visits: dict[tuple[object, ...], Visit] = {}
         self.blamed: dict[int, Mapping[str, Failure]] = {}
         self.growth: Growth | None = None

@@ -323,7 +323,6 @@ class HalfSum(Wrapped):
 MUTANTS: list[tuple[type[Wrapped], str, tuple[str, ...]]] = [
     (TooSure, "probabilities-lie-between-zero-and-one", ("income",)),
     (StrictPlan, "unseen-values-in-open-columns-are-answered", ("plan",)),
-    (StrictPlan, "valid-rows-are-answered", ("plan",)),
     (Overdrawn, "probabilities-are-finite", ("balance",)),
     (Squeezed, "one-row", ()),
     (Corner, "labels-are-claimed-ones", ("age", "region", "plan")),

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
-import numpy as np
-
-from harness.contract.asking import Malformed
-from harness.contract.batch import Batch, Refusal, cells
+from harness.contract.batch import Batch, cells
 from harness.contract.compared import other_forms
 from harness.contract.domain import admits
-from harness.contract.levels import ODD_TEXT, UNSEEN
-from harness.contract.promise import Cause, Failure, Skip, structural, valid
+from harness.contract.promise import Failure, Skip, structural, valid
 from harness.contract.trial import Trial
+from harness.contract.unseen import unseen
 
 _MOST_SWAPS = 6
 
@@ -82,46 +79,9 @@ def _named(trial: Trial, how: str) -> tuple[str, ...]:
     return trial.claims.columns
 
 
-_SEVERAL = 3
-
-
 @valid
 def unseen_values_in_open_columns_are_answered(trial: Trial) -> Iterator[Failure]:
     """A value that training data don't have is answered where the column is open."""
-    opened = [domain for domain in trial.claims.domains if domain.open]
-    if not opened:
+    if not any(domain.open for domain in trial.claims.domains):
         raise Skip("no column is declared open")
-    rows = trial.probe.rows
-    for domain in opened:
-        known = {*domain.values, *trial.training[domain.name].values.tolist()}
-        tried = cells(domain.name, "string", [*UNSEEN, *ODD_TEXT], dtype=rows[domain.name].dtype)
-        good = admits(domain, tried)
-        values = [
-            v for v, g in zip(tried.values.tolist(), good, strict=True) if g and v not in known
-        ]
-        if not values:
-            continue
-        places = np.arange(len(values)) % rows.rows
-        batch = rows.take(places).put(cells(domain.name, "string", values, dtype=tried.dtype))
-        calls = trial.calls
-        seen = _unanswered(trial, batch)
-        if not seen:
-            continue
-        alone = [_unanswered(trial, batch.take(np.array([row]))) for row in range(batch.rows)]
-        row = next((number for number, said in enumerate(alone) if said), 0)
-        seen = alone[row] or seen
-        if alone[0] and sum(map(bool, alone)) >= _SEVERAL:  # the first is as plain as can be
-            trial.unseen[domain.name] = tuple(v for v in known if v is not None)
-        rule = f"{domain.name} is a value that training data don't have"
-        cause = Cause(columns=(domain.name,), rule=rule, calls=trial.calls - calls)
-        yield Failure(row=batch.row(row), observed=seen, cause=cause)
-
-
-def _unanswered(trial: Trial, batch: Batch) -> str:
-    try:
-        trial.reading(batch)
-    except Refusal as refusal:
-        return f"raised {refusal}"
-    except Malformed as malformed:
-        return str(malformed)
-    return ""
+    yield from (one.failure for one in unseen(trial) if one.failure is not None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 
 from harness.contract.asking import Malformed
-from harness.contract.batch import Batch, Mask, Refusal, join
+from harness.contract.batch import Batch, Broken, Mask, Refusal, join
 from harness.contract.failures import failures
+from harness.contract.judged import SOURCES, asked
 from harness.contract.oracle import Bulk
 from harness.contract.outputs import Reading, nearly_tied, shown, tolerance
 from harness.contract.promise import Check, Failure, OutOfTime, Skip, valid
@@ -162,12 +164,19 @@ _METHOD = {"probabilities": "predict_proba", "labels": "predict", "regression": 
 
 
 def _real_suspects(trial: Trial, wrong: Wrong) -> list[Batch]:
-    try:
+    """Return the real rows that are *wrong*; other checks tell of those without an answer, or with
+    one of another form."""
+    found: list[Batch] = []
+    with suppress(Skip, Malformed, Refusal):
         probe = trial.probe
         mask = wrong(trial.read(probe.rows.rows, probe.answers))
-    except (Skip, Malformed, Refusal):
-        return []  # told by valid-rows-are-answered and the checks of the form
-    return [probe.rows.take(np.flatnonzero(mask))] if mask.any() else []
+        found += [probe.rows.take(np.flatnonzero(mask))] if mask.any() else []
+    for source in SOURCES:
+        with suppress(Skip, Malformed, Refusal, Broken):
+            rows = asked(trial, source).unsound
+            mask = wrong(trial.reading(rows, _NEEDS[wrong])) if rows.rows else np.zeros(0, bool)
+            found += [rows.take(np.flatnonzero(mask))] if mask.any() else []
+    return found
 
 
 @valid

@@ -62,7 +62,7 @@ def _dev_values(trial: Trial) -> Values:
 
 def _made_values(trial: Trial) -> Values:
     made = rows.make(trial.plan, 0, min(_MADE, trial.settings.rows)).batch
-    return answered(trial, made, seconds=_SECONDS)[1]
+    return answered(trial, made, seconds=_SECONDS).values
 
 
 def _predicted(asked: list[Values]) -> set[int]:

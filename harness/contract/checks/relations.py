@@ -205,14 +205,14 @@ def _scattered(
     wide = scattered(base, name, many, places)
     claimed = len(trial.claims.monotone if law.ordered else trial.claims.invariant)
     seconds = min(_MOST_SECONDS, _SECONDS / claimed)
-    kept, given = answered(trial, wide, seconds=seconds, roles=law.roles, width=_WIDTH)
+    found = answered(trial, wide, seconds=seconds, roles=law.roles, width=_WIDTH)
     values = {}
-    for role, held in given.items():
+    for role, held in found.values.items():
         values[role] = np.full((wide.rows, *held.shape[1:]), np.nan)
-        values[role][kept] = held
+        values[role][found.rows] = held
     pairs = law.broken(values, _WIDTH)
-    found = np.flatnonzero(pairs[:, 0] >= 0)[:_PAIRS]
-    return base.take(found), [many[places[row, at]] for row in found for at in pairs[row]]
+    rows = np.flatnonzero(pairs[:, 0] >= 0)[:_PAIRS]
+    return base.take(rows), [many[places[row, at]] for row in rows for at in pairs[row]]
 
 
 def _closer(trial: Trial, row: Batch, name: str, low: Any, high: Any, law: _Way) -> tuple[Any, Any]:
