@@ -13,8 +13,9 @@ from harness.cli.output import emit, fails_well, output_option, progress, progre
 from harness.contract.budget import PROFILES, chosen
 from harness.contract.check import check_project, report_on
 from harness.contract.infer import open_target, predicted
+from harness.contract.initial import begin
 from harness.contract.promise import DEFAULT, Report, Settings
-from harness.contract.target import KINDS, Target, is_declarable, is_project
+from harness.contract.target import KINDS, Target, is_project
 from harness.contract.target import target as named_target
 from harness.contract.written import Written, write_draft
 from harness.core.errors import SpecInvalid
@@ -125,10 +126,10 @@ def _given(what: str, data: Path | None, target: str | None) -> tuple[Path, str]
 def _alone(
     named: Target, data: Path, target: str, *, settings: Settings, in_process: bool, write: bool
 ) -> tuple[Report, Written | None]:
-    if write and not is_declarable(named):
+    if write and named.url:
         raise SpecInvalid(
-            f"--write: harness.toml can't declare {named.name}, which is no file",
-            hint="give a model's file or folder, or module:function with --artifact FILE",
+            f"--write: harness.toml can't declare {named.name}, which is served elsewhere",
+            hint="give a model's file or folder, or module:function",
         )
     columns = predicted(data, target)
     opened = open_target(
@@ -137,6 +138,10 @@ def _alone(
     report = report_on(opened, settings=settings)
     if not write:
         return report, None
+    if itself := named.settings.get("object"):
+        kind = named.settings["input"]
+        begun = begin(named.folder, data, targets=columns, model=itself, kind=kind)
+        return report, begun.written
     written = write_draft(
         opened.draft,
         named.folder,

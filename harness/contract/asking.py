@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
-from harness.contract.batch import Answer, Batch, Broken, Model
+from harness.contract.batch import Answer, Batch, Broken, Hangs, Model
 from harness.contract.claims import Claims, roles
 from harness.contract.deadline import Overdue, Worker
 from harness.contract.outputs import Reading, dtype_problem, read, shape_problem
@@ -65,7 +65,7 @@ class Asking:
         self._broken = ""
         self._hangs = 0
         self._most: float = float("inf")
-        self._patience: float | None = None
+        self._patience = float("inf")
         self._started: float | None = None
 
     @contextmanager
@@ -116,15 +116,16 @@ class Asking:
         self.calls += calls
         model = self.model
         share = self.settings.seconds / _CALL_SHARE / 2**self._hangs  # less patience each time
-        longest = min(self.left, self._patience or max(share, 1.0))
+        longest = min(self.left, max(share, 1.0), self._patience)
         try:
             return self._worker.run(lambda: job(model), seconds=longest)
         except Overdue as overdue:
-            self._broken = f"the model hangs: {overdue}"
+            gone: Broken = Hangs(f"the model hangs: {overdue}")
             self._hangs += 1
         except Broken as broken:
-            self._broken = str(broken)
-        raise Broken(self._broken)
+            gone = broken
+        self._broken = str(gone)
+        raise gone
 
     @contextmanager
     def until(self, most: int) -> Iterator[None]:
@@ -136,14 +137,24 @@ class Asking:
             self._most = before
 
     @contextmanager
-    def hurried(self, seconds: float) -> Iterator[None]:
-        """Give each call no more than so many *seconds* meanwhile, as one hang is known of."""
-        before = self._patience, self._hangs
-        self._patience = seconds
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give each call no more than so many *seconds* meanwhile."""
+        before = self._patience
+        self._patience = min(before, seconds)
         try:
             yield
         finally:
-            self._patience, self._hangs = before
+            self._patience = before
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """The same, where one hang is known of: others meanwhile cost no patience."""
+        hangs = self._hangs
+        try:
+            with self.within(seconds):
+                yield
+        finally:
+            self._hangs = hangs
 
     @property
     def restartable(self) -> bool:
@@ -185,7 +196,7 @@ class Asking:
         try:
             return worker.run(lambda: model.answer(batch, method=method), seconds=self.left)
         except Overdue as overdue:
-            raise Broken(f"the model hangs: {overdue}") from overdue
+            raise Hangs(f"the model hangs: {overdue}") from overdue
 
     def answers(
         self, batch: Batch, roles: Sequence[str] | None = None, *, watch: bool = True

@@ -215,6 +215,10 @@ class Broken(Exception):
     """The model can't answer any more: it died, hangs, or left the protocol."""
 
 
+class Hangs(Broken):
+    """The model gave no answer in the time that it had."""
+
+
 class Unsendable(Exception):
     """A batch that this model's kind of input can't hold (mixed types in an Arrow column)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.contract.trial import Trial
 CONTEXT = 8
 """Rows in the batch that the odd row stands in."""
 
+MISSING = "missing column"
 MOST_CASES, FEWEST_CASES = 320, 24
 _SHARE = 0.3  # of the seconds that are left
 
@@ -36,7 +37,7 @@ class Oddity:
 class Case:
     """An odd row among ordinary ones and what the model made of it: answers, or what it raised.
 
-    The odd row is at *position*. *row* is it alone.
+    The odd row is at *position*. *row* is it alone; *kept* says that an earlier run kept it.
     """
 
     oddity: Oddity
@@ -46,6 +47,7 @@ class Case:
     answers: Mapping[str, Answer] | None = None
     refusal: Refusal | None = None
     broken: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,24 +113,41 @@ def _cases(trial: Trial, rows: Batch) -> Iterator[Case]:
         others = [name for name in rows.names if name != domain.name]
         if others:
             batch = rows.only(others)
-            oddity = Oddity(column=domain.name, kind="missing column")
+            oddity = Oddity(column=domain.name, kind=MISSING)
             found.append(Case(oddity=oddity, batch=batch, position=0, row=batch.row(0)))
-    for check in KEPT_BY:
-        for kept in trial.odd(check):
-            odd = Oddity(column="", kind="kept row")
-            if kept.names != rows.names:
-                batch, position = kept, 0
-            else:
-                batch, position = join([rows, kept]), rows.rows
-                batch = batch.take(np.array([*range(1, rows.rows), rows.rows]))
-                position = batch.rows - 1
-            found.insert(0, Case(oddity=odd, batch=batch, position=position, row=kept.row(0)))
+    fresh = [case.oddity for case in found]
+    kept = [_kept(trial, row, rows, fresh) for check in KEPT_BY for row in trial.odd(check)]
+    found = [*kept, *found]
     a_call = trial.probe.rows.rows / trial.rate
     most = min(MOST_CASES, max(FEWEST_CASES, int(trial.left * _SHARE / a_call)))
     if len(found) > most:
         trial.notes.append(f"hostile rows: {most} of {len(found)} cases, to fit the time")
     step = max(1.0, len(found) / most)
     yield from (found[int(i * step)] for i in range(min(len(found), most)))
+
+
+def _kept(trial: Trial, kept: Batch, rows: Batch, fresh: Sequence[Oddity]) -> Case:
+    """Return the case of a *kept* row, in the place of the last of the ordinary *rows*. It is told
+    as one of the *fresh* oddities, where it holds the same one."""
+    row, position, batch = kept.row(0), rows.rows - 1, kept
+    value = None
+    if kept.names == rows.names:
+        batch = join([rows.head(position), kept]) if position else kept
+        odd = [d for d in trial.claims.domains if not admits(d, kept[d.name])[0]]
+        name, value = odd[0].name, row[odd[0].name]
+        alike = (o for o in fresh if o.column == name and _same(o.value, value))
+        kind = next((o.kind for o in alike if o.kind != MISSING), "kept row")
+    else:
+        position, kind = 0, MISSING
+        name = next((name for name in rows.names if name not in kept.names), "")
+    oddity = Oddity(column=name, kind=kind, value=value)
+    return Case(oddity=oddity, batch=batch, position=position, row=row, kept=True)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two odd values are one; neither a text nor a boolean is a number."""
+    plain = [isinstance(value, bool | str) and type(value) for value in (one, other)]
+    return plain[0] == plain[1] and bool(one == other)
 
 
 def _further(domain: Domain, column: Cells, value: Any) -> Iterator[tuple[int, Any]]:

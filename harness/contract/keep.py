@@ -71,8 +71,8 @@ def find(kept: Sequence[Kept], replay: str) -> Kept:
 def keep(folder: Path, check: str, failures: Sequence[Failure]) -> tuple[Failure, ...]:
     """Return *failures* with the id under which each row is now kept in *folder*.
 
-    One whose cause is kept already gets the old id; one without a row is not kept. Raises OSError
-    when the folder can't be written, DataInvalid for a damaged line.
+    One whose cause is kept already gets the old id, and counts as known; one without a row is not
+    kept. Raises OSError when the folder can't be written, DataInvalid for a damaged line.
     """
     rows = [failure for failure in failures if failure.row]
     if not rows:
@@ -87,6 +87,7 @@ def keep(folder: Path, check: str, failures: Sequence[Failure]) -> tuple[Failure
         before = file.read()
         here = list(_entries(path, before))
         known = {entry.signature: entry.id for entry in here}
+        earlier = set(known)
         taken = {entry.id for entry in (*here, *others)}
         lines = []
         for failure in rows:
@@ -100,12 +101,12 @@ def keep(folder: Path, check: str, failures: Sequence[Failure]) -> tuple[Failure
             gap = b"" if before.endswith(b"\n") or not before else b"\n"
             file.write(gap + b"".join(lines))
             file.flush()
-    return tuple(
-        replace(failure, replay=known[_signature(check, failure.cause.columns, failure.cause.rule)])
-        if failure.row
-        else failure
-        for failure in failures
-    )
+
+    def named(failure: Failure) -> Failure:
+        signature = _signature(check, failure.cause.columns, failure.cause.rule)
+        return replace(failure, replay=known[signature], known=signature in earlier)
+
+    return tuple(named(failure) if failure.row else failure for failure in failures)
 
 
 def not_kept(error: OSError) -> str:

@@ -207,7 +207,7 @@ def _texts(domain: Domain, seen: Cells, words: Sequence[str]) -> list[str]:
     common = sorted(counted, key=lambda text: (-counted[text], text))
     if domain.open:
         known = _distinct([*domain.values, *common])
-        return [*known[:4], *UNSEEN, *known[4:64], *words, *ODD_TEXT]
+        return [*known[:4], *UNSEEN, *known[4:64], *words, *ODD_TEXT, *_LONG_RUNS]
     padded = ["x" * domain.shortest, "x" * (domain.longest or 5000)]
     long = list(_long(common, domain.longest or 5000))
     return [*common[:3], "", *padded, *common[3:16], *UNSEEN, *words, *long, *ODD_TEXT, *_LONG_RUNS]

@@ -90,6 +90,8 @@ def _failure(failure: Failure, command: str) -> Iterator[str]:
     yield from _entry("  cause", told)
     if failure.row:
         yield from _example(failure.row)
+    if failure.known:
+        yield from _entry("  known", f"since an earlier run, which kept it as {failure.replay}")
     if failure.replay:
         yield from _entry("  replay", f"{command} {failure.replay}")
 

@@ -39,7 +39,7 @@ def locate(
     trial: Trial,
     batch: Batch,
     *,
-    gone: str = "",
+    gone: Broken | None = None,
     passed: Batch | None = None,
     words: str = "it was not answered",
 ) -> Located:
@@ -48,7 +48,7 @@ def locate(
     *gone* says how the model died or hangs with it, if it does; *passed* are rows that were
     answered before, which tell what is not to blame.
     """
-    if gone:
+    if gone is not None:
         return lost(trial, batch, gone)
     calls = (trial.sound, trial.calls)[1]  # what real rows cost isn't spent on this cause
     seen = trouble(trial, batch)
@@ -102,20 +102,37 @@ def _each_kind(trial: Trial, rows: Batch | None, rules: Sequence[Rule]) -> Itera
         if not rows.rows:
             return
         one, rows = rows.head(1), rows.take(np.arange(1, rows.rows))
-        seen = trouble(trial, one)
-        if seen is None or seen[1] in alike:
+        seen: Seen | None = None
+        try:
+            with trial.within(trial.patience(1)):
+                seen = trouble(trial, one)
+        except Broken as gone:  # a kept row that the model still hangs or dies on
+            found = lost(trial, one, gone)
+        else:
+            if seen is not None and seen[1] not in alike:
+                found = _explained(trial, one, seen)
+            else:
+                missed += 1
+                continue
+        if found.slow:
             missed += 1
             continue
-        role = seen[0][2]
-        good = _good(trial, role, None)
-        if good.rows and trouble(trial, join([good.head(_PADDING), one]), [role]) is None:
-            good = good.head(0)  # in company it is answered
-        found = _explain(trial, one, seen, good, calls=trial.calls)
         yield found
         if found.rule is None:
             return
-        if _of_one_text(found.rule):  # the next text refused in these words is no news
+        if seen is not None and _of_one_text(
+            found.rule
+        ):  # the next text refused in these words is no news
             alike.add(seen[1])
+
+
+def _explained(trial: Trial, row: Batch, seen: Seen) -> Located:
+    """Return why the real *row* is not answered, among rows that are."""
+    role = seen[0][2]
+    good = _good(trial, role, None)
+    if good.rows and trouble(trial, join([good.head(_PADDING), row]), [role]) is None:
+        good = good.head(0)  # in company it is answered
+    return _explain(trial, row, seen, good, calls=trial.calls)
 
 
 def _of_one_text(rule: Rule) -> bool:

@@ -55,12 +55,14 @@ class Cause:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """One broken promise, shown as one row. *replay* is the id under which the row is kept."""
+    """One broken promise, shown as one row. *replay* is the id under which the row is kept, and
+    *known* whether an earlier run kept it."""
 
     row: Mapping[str, Any]
     observed: str
     cause: Cause
     replay: str = ""
+    known: bool = False
 
 
 Evidence = Callable[["Trial"], Iterator[Failure]]

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.contract.asking import Malformed
-from harness.contract.batch import Answer, Array, Batch, Broken, Mask, Refusal
+from harness.contract.batch import Answer, Array, Batch, Broken, Hangs, Mask, Refusal
 from harness.contract.coverage import Coverage
 from harness.contract.locate import Located, Trouble, locate, real_troubles
 from harness.contract.outputs import Reading, read, shown
 from harness.contract.promise import OutOfTime, Skip
 from harness.contract.rule import Condition, Rule
-from harness.contract.trial import Trial
+from harness.contract.trial import LATE, Trial
 from harness.contract.unseen import known_in, unseen, unseen_in
 
 FIRST, GROWTH, LARGEST = 1000, 10, 100_000
@@ -29,7 +29,8 @@ _MOST_TROUBLES = 6
 _KEPT_SUSPECTS = 4096
 _RESERVE, _LITTLE = 0.4, 0.12  # of the time: for the causes, when there is any to look for
 _SECONDS_A_BATCH = 3.0
-_LATE = 20  # times as long as expected: then it hangs
+_KNOWN_TO_HANG = 1.0  # seconds that a batch gets at least, when one hang was found
+_MOST_SLOW, _FEWER = 2, 4
 
 Wrong = Callable[[Reading], Mask]
 
@@ -92,6 +93,9 @@ class _Going:
         self.troubles: list[Trouble] = []
         self.rules: list[Rule] = []
         self.hung = False
+        self.hangs = self.slow = 0
+        self.texts: list[str] = []
+        self.left_out: set[str] = set()
         self.passed: Batch | None = None
 
     def run(self) -> Sweep:
@@ -148,7 +152,7 @@ class _Going:
                     made = coming.result()
                     asked = time.monotonic()
                     rate = self.rows / max(asked - began, 1e-6) if self.rows else trial.rate
-                    least = budget * (_RESERVE if self._anything else _LITTLE)
+                    least = budget * (_RESERVE if self._anything and self.rows else _LITTLE)
                     size = _next_size(made.stop - made.start, rate, trial.left - least)
                     coming = beside.submit(self._make, made.stop, self._end(made.stop, size))
                     if not made.batch.rows:  # rules leave all of them out
@@ -156,10 +160,11 @@ class _Going:
                         continue
                     try:
                         watch = made.stop <= FIRST * GROWTH
-                        answers = trial.answers(made.batch, watch=watch)
+                        with trial.within(self._patience(made.batch.rows)):
+                            answers = trial.answers(made.batch, watch=watch)
                         trial.well_formed(made.batch.rows, answers)
                     except (Refusal, Malformed, Broken) as trouble:
-                        gone = str(trouble) if isinstance(trouble, Broken) else ""
+                        gone = trouble if isinstance(trouble, Broken) else None
                         if gone and self._merely_late(made, rate, time.monotonic() - asked):
                             return f"stopped for want of time after {self.rows:,} rows"
                         words = (
@@ -168,10 +173,16 @@ class _Going:
                         found = locate(
                             trial, made.batch, gone=gone, passed=self.passed, words=words
                         )
-                        if stop_now := self._note(found):
+                        stop = made.stop
+                        if found.slow and self.slow < _MOST_SLOW and made.batch.rows > 1:
+                            self.slow += 1
+                            stop = start + max(1, (made.stop - start) // _FEWER)
+                        elif stop_now := self._note(found):
                             return stop_now
+                        self.hangs += isinstance(gone, Hangs) and not found.slow
                         coming.result()
-                        coming = beside.submit(self._make, start, made.stop)  # by the new rule
+                        coming = beside.submit(self._make, start, stop)  # by the new rule
+                        began += time.monotonic() - asked  # no row was answered meanwhile
                         continue
                     self.rows += made.batch.rows
                     self.passed = made.batch
@@ -182,11 +193,20 @@ class _Going:
                     judged.result()
         return ""
 
+    def _patience(self, rows: int) -> float:
+        """Return the seconds that a batch of *rows* gets before rows of it are asked alone. Where
+        that cleared them of hanging, the next ones get all the time that a call may take."""
+        if self.slow:
+            return float("inf")
+        if self.hangs:
+            return self.trial.patience(rows, least=_KNOWN_TO_HANG)
+        return self.trial.patience(rows)
+
     def _merely_late(self, made: _Made, rate: float, given: float) -> bool:
         """Whether the budget ended before a batch that could well have been answered, once more
         than nothing was: a busy machine, and no model that hangs."""
         expected = made.batch.rows / max(rate, 1e-9)
-        return bool(self.rows) and self.trial.left <= 0.05 and given < _LATE * expected
+        return bool(self.rows) and self.trial.left <= 0.05 and given < LATE * expected
 
     @property
     def _anything(self) -> bool:
@@ -236,15 +256,41 @@ class _Going:
         if part.holds(self.trial.training).any() or part.value in known_in(self.trial, domain):
             return found
         cause = replace(failure.cause, rule=rule.text, inside=None, outside=None)
-        return replace(
-            found,
-            trouble=replace(found.trouble, failure=replace(failure, cause=cause)),
-            rule=rule,
-        )
+        told_so = replace(found.trouble, failure=replace(failure, cause=cause))
+        return replace(found, trouble=told_so, rule=rule)
+
+    def _lost_text(self, rule: Rule) -> None:
+        """Take note that *rule*, if it is one text and no more, is too much for the model; then of
+        the second in a column no unseen text is asked about: each costs starts of the model."""
+        part = rule.conditions[0]
+        if len(rule.conditions) > 1 or not isinstance(part, Condition) or part.sign != "==":
+            return
+        if isinstance(part.value, str):
+            self.texts.append(part.column)
+            if self.texts.count(part.column) > 1:
+                self._without_texts(part.column)
+
+    def _without_texts(self, *names: str) -> bool:
+        """Leave rows with an unseen text in these columns out; return whether any was not yet."""
+        new = [name for name in dict.fromkeys(names) if name not in self.left_out]
+        for name in new:
+            known = tuple(dict.fromkeys(self.trial.training[name].values.tolist()))
+            self.rules.append(
+                Rule(conditions=(Condition(column=name, sign="unseen", value=known),))
+            )
+            self.trial.notes.append(
+                f"sweep: {name}: several texts are too much; then no unseen one was asked about"
+            )
+        self.left_out.update(new)
+        return bool(new)
 
     def _note(self, found: Located) -> str:
         """Keep what was *found*; return why the sweep must stop, if it must."""
         found = self._widened(found)
+        if found.trouble is None and found.hung and self._without_texts(*self.texts):
+            return ""  # it may well be one more of these
+        if found.rule is not None and found.lost:
+            self._lost_text(found.rule)
         if found.trouble is not None:
             self.troubles.append(found.trouble)
         if found.rule is not None:

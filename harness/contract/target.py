@@ -132,11 +132,6 @@ def _named(address: str, kind: str, artifact: Path | None) -> Target:
     return Target(name=name, settings=settings, artifact=here, folder=here)
 
 
-def is_declarable(target: Target) -> bool:
-    """Return whether ``harness.toml`` can declare *target*: a file, a folder, or what reads one."""
-    return not target.url and "object" not in target.settings
-
-
 def is_loader(target: Target) -> bool:
     """Return whether *target* is an object whose name says that it loads a model."""
     return "object" in target.settings and target.name.lower().startswith(_LOADERS)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _REFUSED_CALLS = 40
 _FEWEST_PROBES, _PROBING_CALLS = 8, 300
 _FRESH = 4000
+LATE = 20  # times as long as expected: then it hangs
 _APART = 2**40  # rows from here on are in no sweep
 _PACES = ((20_000.0, 1.0), (2_000.0, 0.25), (200.0, 0.05))  # rows a second, share of the rows
 _SLOWEST = 0.02
@@ -168,6 +169,22 @@ class Trial(Asking):
                     stack += [part[half:], part[:half]]
         return self._some(good), self._some(bad), reason
 
+    def _restart(self) -> None:
+        """Start the model again, and let it answer a row that it knows: a first call may take far
+        longer than those that follow, and is no sign that it hangs."""
+        super()._restart()
+        known = self.__dict__.get("sound")
+        if known is None or known[0] is None:
+            return
+        before = self._patience, self._hangs
+        self._patience, self._hangs = float("inf"), 0
+        try:
+            self.call(
+                lambda model: model.answer(known[0].head(1), method=self.roles[self.main]), calls=0
+            )
+        finally:
+            self._patience, self._hangs = before
+
     def _some(self, parts: list[Array]) -> Batch | None:
         return self.candidates.take(np.sort(np.concatenate(parts))) if parts else None
 
@@ -213,12 +230,17 @@ class Trial(Asking):
             took.append(time.monotonic() - began)
         return max(min(took), 1e-9)
 
+    def patience(self, rows: int, *, least: float = 5.0) -> float:
+        """Return the seconds, so many at *least*, in which *rows* are surely answered unless the
+        model hangs: many times as long as they should take."""
+        return max(least, LATE * rows / max(self.rate, 1e-9))
+
     @cached_property
     def bulk(self) -> float:
         """How many rows a second are answered in bulk, as far as a thousand rows tell."""
         if self.rate * self.settings.seconds * _SWEEP_SHARE >= _ENOUGH_ROWS:
             return self.rate
-        batch = self.probe.rows
+        batch = self._paced[0]  # no kept rows, which the model may not answer
         many = batch.take(np.arange(_BULK) % batch.rows)
         try:
             began = time.monotonic()

@@ -29,12 +29,15 @@ class Trouble:
 class Located:
     """What is wrong with a batch. Rows that match *rule* may be left out and the rest asked again;
     None where nothing is known to help. *stop* says why one can't go on, *hung* that the model
-    is gone or the time is up."""
+    is gone or the time is up, *lost* that it hangs or dies on such rows. *slow* says that each row
+    is answered, and all together took long."""
 
     trouble: Trouble | None
     rule: Rule | None = None
     stop: str = ""
     hung: bool = False
+    lost: bool = False
+    slow: bool = False
 
 
 Seen = tuple[tuple[str, str, str], str]

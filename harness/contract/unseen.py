@@ -89,7 +89,8 @@ def known_in(trial: Trial, domain: Domain) -> tuple[Any, ...]:
 
 def _unanswered(trial: Trial, batch: Batch) -> str:
     try:
-        trial.reading(batch)
+        with trial.within(trial.patience(batch.rows)):
+            trial.reading(batch)
     except Refusal as refusal:
         return f"raised {refusal}"
     except Malformed as malformed:

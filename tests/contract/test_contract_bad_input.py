@@ -257,6 +257,52 @@ def test_a_model_that_hangs_on_some_rows_is_told_and_the_others_report(tmp_path:
     assert {"passed"} == {found[ONE].outcome, found[SAME].outcome}
 
 
+TEXT = {"age": AGE, "plan": {"type": "string"}}
+STUCK = {
+    "a run that a pattern can't split": "re.match('^(a+)+$', text)",
+    "no text at all": "while not text: pass",
+}
+
+
+@pytest.mark.parametrize("stuck", STUCK)
+def test_a_text_that_a_model_hangs_on_is_found_and_left_out_and_known_the_next_time(
+    tmp_path: Path, stuck: str
+) -> None:
+    before = f"for text in np.asarray(rows, object)[:, 1]:\n    {STUCK[stuck]}"
+    code = with_body(before, top="import re\n").replace('set(plans) <= {"basic", "gold"}', "plans")
+    folder = project(tmp_path / "m", code, properties=TEXT)
+    settings = replace(SHORT, rows=3000, seconds=60.0)
+
+    first, second = checked(folder, settings), checked(folder, settings)
+
+    for report in (first, second):
+        (told,) = (check for check in report.checks if check.id == ANSWERED)
+        assert ("plan",) == told.failures[0].cause.columns, report.text
+        assert "hangs" in told.failures[0].observed
+        assert report.rows > 2000, report.text
+        assert report.seconds < 60.0
+    assert told.failures[0].known
+    assert 1 == len(told.failures)
+
+
+def test_a_hostile_row_that_was_kept_is_told_once_with_its_id(tmp_path: Path) -> None:
+    before = "if any(not isinstance(p, str) for p in np.asarray(rows, object)[:, 1]):\n    rows[9]"
+    code = with_body(before, top="").replace("rows[9]", "raise IndexError('no such plan')")
+    folder = project(tmp_path / "m", code)
+    check = "hostile-rows-are-answered-or-refused"
+
+    first, second = checked(folder), checked(folder)
+
+    (old,), (new,) = ([c for c in r.checks if c.id == check] for r in (first, second))
+    assert len(old.failures) > 1
+    told = [(found.cause.rule, found.replay) for found in old.failures]
+    assert told == [(found.cause.rule, found.replay) for found in new.failures]
+    assert not any(found.known for found in old.failures)
+    assert all(found.known for found in new.failures)
+    assert "kept row" not in second.text
+    assert f"which kept it as {told[0][1]}" in " ".join(second.text.split())
+
+
 def test_a_model_that_always_hangs_ends_within_its_time(tmp_path: Path) -> None:
     code = with_body("import threading; threading.Event().wait()")
     settings = replace(SHORT, seconds=4.0)
@@ -272,8 +318,8 @@ def test_a_model_that_always_hangs_ends_within_its_time(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched by /proc")
 def test_a_model_that_eats_memory_is_stopped_and_told_how_much(tmp_path: Path) -> None:
-    eats = "    self.held = []\n    while True:\n        self.held.append(np.ones(4_000_000))"
-    settings = replace(SHORT, memory=500_000_000)
+    eats = "    self.held = []\n    while True:\n        self.held.append(np.ones(20_000_000))"
+    settings = replace(SHORT, seconds=60.0, memory=400_000_000)
 
     found = asked(project(tmp_path / "m", with_body(OLD + eats)), FEW, settings)
 

@@ -21,7 +21,7 @@ from contract_bugs import (
     wide_rows,
 )
 
-from harness.contract.batch import Answer, Batch, Mask, Refusal, cells, join
+from harness.contract.batch import Answer, Batch, Broken, Hangs, Mask, Refusal, cells, join
 from harness.contract.cause import MOST_CALLS, explain
 from harness.contract.checks.catalogue import checks_for
 from harness.contract.failures import failures
@@ -256,7 +256,7 @@ def test_a_model_that_dies_on_one_value_is_told_with_its_row(name: str) -> None:
     first = int(failing(name)[0]) // BATCH * BATCH
     batch = made().take(np.arange(first, first + BATCH))
 
-    found = locate(trial_of(model), batch, gone="its process ended with exit code 139")
+    found = locate(trial_of(model), batch, gone=Broken("its process ended with exit code 139"))
 
     assert found.trouble is not None
     assert rule == found.trouble.failure.cause.rule
@@ -269,23 +269,51 @@ def test_a_model_that_dies_on_several_cells_together_is_told_with_its_row_and_ce
     first = int(failing("three columns")[0]) // BATCH * BATCH
     batch = made().take(np.arange(first, first + BATCH))
 
-    found = locate(trial_of(Shipments(bug, "die")), batch, gone="it died")
+    found = locate(trial_of(Shipments(bug, "die")), batch, gone=Broken("it died"))
 
     assert found.trouble is not None
     assert rule == found.trouble.failure.cause.rule
 
 
+def test_a_model_that_takes_its_time_to_die_is_not_said_to_hang() -> None:
+    class Slow(Shipments):
+        def answer(self, batch: Batch, *, method: str) -> Answer:
+            if (n(batch, "quantity") > 50_000).any():
+                threading.Event().wait(0.8)  # as one that fills its memory on a busy machine
+                raise Broken("it took too much memory")
+            return super().answer(batch, method=method)
+
+    model = Slow(lambda b: np.zeros(b.rows, bool), "nan")
+
+    found = locate(trial_of(model), made().head(BATCH), gone=Broken("it took too much memory"))
+
+    assert found.trouble is not None
+    assert "it took too much memory" == found.trouble.failure.observed
+    assert ("quantity",) == found.trouble.failure.cause.columns
+
+
+def test_rows_that_only_take_long_are_not_said_to_hang() -> None:
+    settings = Settings(rows=300, seconds=60.0)
+    model = Shipments(lambda b: np.zeros(b.rows, bool), "nan")
+    trial = open_trial(claims(), model, shipments(), settings=settings, reopen=lambda: model)
+
+    with trial.running("valid-rows-are-answered"):
+        found = locate(trial, made().head(BATCH), gone=Hangs("the model hangs: no answer"))
+
+    assert found.slow and found.trouble is None
+
+
 def test_a_model_that_hangs_on_a_value_is_told_with_its_row_and_the_sweep_goes_on() -> None:
     never = threading.Event()
 
-    class Hangs(Shipments):
+    class Stuck(Shipments):
         def answer(self, batch: Batch, *, method: str) -> Answer:
             if (n(batch, "quantity") > 50_000).any():
                 never.wait()
             return super().answer(batch, method=method)
 
-    def opened() -> Hangs:
-        return Hangs(lambda b: np.zeros(b.rows, bool), "nan")
+    def opened() -> Stuck:
+        return Stuck(lambda b: np.zeros(b.rows, bool), "nan")
 
     settings = Settings(rows=2000, seconds=12.0)
     trial = open_trial(claims(), opened(), shipments(), settings=settings, reopen=opened)

@@ -84,6 +84,10 @@ def load_from(path):
 def judge(frame):
     return ["yes" if age > 52.5 else "no" for age in frame["age"]]
 
+class Judge:
+    def predict(self, frame):
+        return np.array(judge(frame))
+
 def share(frame):
     return (frame["age"] / 100).fillna(0.5).clip(0, 1).to_numpy()
 
@@ -238,11 +242,31 @@ def test_the_one_liner_reports_and_writes_nothing(here: Path) -> None:
     assert before == {path for path in here.rglob("*") if "__pycache__" not in path.parts}
 
 
-def test_an_object_cannot_be_written_down(here: Path) -> None:
-    result = ran("targets_code:judge", "--data", "late.csv", "--target", "late", "--write")
+def test_a_server_cannot_be_written_down(here: Path) -> None:
+    result = ran("http://h/v2/models/a", "--data", "late.csv", "--target", "late", "--write")
 
     assert 2 == result.exit_code
     assert "--write" in result.output
+
+
+@pytest.mark.parametrize("name", ["judge", "load_model", "Judge"])
+def test_a_function_that_is_written_down_is_a_project_that_passes(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for file in ("late.csv", "pipe.joblib", "targets_code.py"):
+        (tmp_path / file).write_bytes((kept / file).read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    alone = ran(f"targets_code:{name}", "--data", "late.csv", "--target", "late", "--write")
+    project = ran(".")
+    again = ran(f"targets_code:{name}", "--data", "late.csv", "--target", "late", "--write")
+
+    assert {"harness.toml", "inputs.schema.json"} <= {path.name for path in tmp_path.iterdir()}
+    assert "created      harness.toml" in alone.output
+    assert 0 == alone.exit_code, alone.output
+    assert 0 == project.exit_code, project.output
+    assert "assumed" not in project.output
+    assert "equal        harness.toml" in again.output
 
 
 def test_what_is_written_is_a_project_that_passes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from harness.contract.asking import Malformed
 from harness.contract.checks.outputs import NONSENSE, judged
 from harness.contract.claims import declared
 from harness.contract.compared import rows_of
-from harness.contract.hostile import Case, HostilePass, hostile_pass
+from harness.contract.hostile import MISSING, Case, HostilePass, hostile_pass
 from harness.contract.outputs import differs, shape_problem, shown
 from harness.contract.promise import Cause, Failure, hostile
 from harness.contract.trial import Trial
@@ -52,7 +52,6 @@ def another_spelling_is_refused_or_answered_the_same(trial: Trial) -> Iterator[F
     yield from _told(trial, lambda case: case.oddity.spelling, _third_thing)
 
 
-MISSING = "missing column"
 _NO_TEXT = "assumed errors: scikit-learn's text code refuses what is no text in its own way"
 Problem = Callable[[Trial, Case, HostilePass], str]
 Seen = dict[str, list[tuple[Case, str]]]
@@ -60,10 +59,11 @@ Seen = dict[str, list[tuple[Case, str]]]
 
 
 def _told(trial: Trial, concerned: Callable[[Case], bool], problem: Problem) -> Iterator[Failure]:
-    """Yield one failure for each kind of oddity that is a problem, with the columns it is in."""
+    """Yield one failure for each kind of oddity that is a problem, with the columns it is in. A
+    kept row is told by itself only where no fresh one is of its kind."""
     found = hostile_pass(trial)
     by_kind: Seen = {}
-    for case in found.cases:
+    for case in sorted(found.cases, key=lambda case: case.kept):
         if concerned(case) and (seen := problem(trial, case, found)):
             by_kind.setdefault(case.oddity.kind, []).append((case, seen))
     if by_kind and all(case.oddity.spelling for cases in by_kind.values() for case, _ in cases):
@@ -147,7 +147,7 @@ def _nonsense(trial: Trial, case: Case, found: HostilePass) -> str:
 
 
 def _spoilt(trial: Trial, case: Case, found: HostilePass) -> str:
-    if case.answers is None or not case.oddity.column:
+    if case.answers is None:
         return ""
     others = [row for row in range(case.batch.rows) if row != case.position]
     for role, answer in case.answers.items():
