@@ -170,7 +170,7 @@ class Trial(Asking):
         return self._some(good), self._some(bad), reason
 
     def _restart(self) -> None:
-        """Start the model again, and let it answer a row that it knows: a first call may take far
+        """Start the model again, and let it answer what it did before: a first call may take far
         longer than those that follow, and is no sign that it hangs."""
         super()._restart()
         known = self.__dict__.get("sound")
@@ -179,9 +179,7 @@ class Trial(Asking):
         before = self._patience, self._hangs
         self._patience, self._hangs = float("inf"), 0
         try:
-            self.call(
-                lambda model: model.answer(known[0].head(1), method=self.roles[self.main]), calls=0
-            )
+            self.call(lambda model: model.answer(known[0], method=self.roles[self.main]), calls=0)
         finally:
             self._patience, self._hangs = before
 

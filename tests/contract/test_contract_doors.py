@@ -160,10 +160,11 @@ def test_every_check_comes_out_the_same_through_both_doors(
         and not any("a slow model" in one.reason for one in (a, b))  # on a busy machine
     ]
     # only a process of the model's own tells what memory is the model's
-    assert [
+    memory = {
         ("memory-grows-no-faster-than-the-batch", "skipped", "passed"),
         ("repeated-calls-leak-no-memory", "skipped", "passed"),
-    ] == apart
+    }
+    assert set() == {*apart} - memory
     assert here.ok and there.ok
 
 
