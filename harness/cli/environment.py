@@ -14,8 +14,8 @@ from harness.cli.output import emit, fails_well, output_option, progress, progre
 from harness.core.digest import Digest, short
 from harness.core.errors import SpecMissing, UnknownEnvironment
 from harness.engine.select import select
+from harness.flows import clean_room, line
 from harness.flows import environment as flow
-from harness.flows import line
 from harness.image import layout, model
 from harness.image.image import Image
 from harness.lock import pylock, pylock_reading
@@ -27,6 +27,7 @@ from harness.spec import parse
 from harness.spec.environment import Environment
 from harness.stages import imports
 from harness.stages.load import Bench, Limits
+from harness.stages.stage import StageResult
 from harness.world import clock
 from harness.world.store import Store
 
@@ -178,14 +179,31 @@ def build(what: str, envs: Path | None, output: str, challenger: str, **options:
         limits=Limits(seconds=options["seconds"], memory=options["memory"]),
     )
     runtime = {"runtime": model.runtime_tree(store)}
-    proved = imports.check(place, model.partial(opened.built, runtime, store))
+    proved = imports.check(
+        place,
+        model.partial(opened.built, runtime, store),
+        outside=clean_room.outside(opened, store),
+        progress=progress,
+    )
     progress_done()
     name = opened.lock.reference
     body = {**_built(name, image), "imports": proved.body()}
     lines = [_summary(name, image), f"imports      {proved.summary}"]
-    lines += [f"  {title:<10} {text}" for p in proved.problems for title, text in p.lines]
+    lines += told(proved)
     emit(body, "\n".join(lines), output)
     sys.exit(0 if proved.passed else 1)
+
+
+def told(proved: StageResult) -> list[str]:
+    """Return what a stage found wrong, a paragraph each, and what it notes."""
+    lines = []
+    for problem in proved.problems:
+        lines += ["", f"  {problem.promise}"]
+        for title, text in problem.lines:
+            first, *rest = text.splitlines() or [""]
+            lines += [f"    {title:<10} {first}", *(f"    {'':<10} {line}" for line in rest)]
+    notes = proved.details.get("notes", ())
+    return [*lines, *([""] if lines and notes else []), *(f"  note       {one}" for one in notes)]
 
 
 def _build_model(folder: Path, challenger: str, options: dict[str, Any], output: str) -> None:

@@ -41,7 +41,7 @@ def inner(name: str, package: str) -> str:
             f"{package}: a name is not UTF-8: {os.fsencode(name)!r}", hint=_REPORT
         ) from bad
     parts = [part for part in PurePosixPath(name).parts if part != "."]
-    if name.startswith("/") or "\\" in name or ".." in parts or "\0" in name:
+    if name.startswith("/") or ".." in parts or "\0" in name:
         raise PackageRefused(f"{package}: {name!r} leads outside of the package", hint=_REPORT)
     return "/".join(parts)
 

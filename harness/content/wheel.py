@@ -61,7 +61,9 @@ def _unpack(wheel: zipfile.ZipFile, package: str, python: str, writer: Writer) -
         rows.append((_relative(path, library), _urlsafe(data), str(len(data))))
 
     for member in members:
-        name = inner(member.filename, package)
+        name = inner(member.filename.replace("\\", "/"), package)
+        if "\\" in member.filename:  # a zip's separator is "/" (APPNOTE 4.4.17)
+            raise PackageRefused(f"{package}: {member.filename!r} is no path of a wheel")
         if name in (f"{info}/RECORD", f"{info}/RECORD.jws", f"{info}/RECORD.p7s"):
             continue
         data = wheel.read(member)
@@ -97,7 +99,12 @@ def _refuse_bombs(members: list[zipfile.ZipInfo], package: str) -> None:
 
 
 def _dist_info(members: list[zipfile.ZipInfo], package: str) -> str:
-    found = {m.filename.split("/")[0] for m in members if m.filename.endswith(".dist-info/RECORD")}
+    names = [m.filename.split("/") for m in members]  # one further down is of a vendored package
+    found = {
+        name[0]
+        for name in names
+        if len(name) == 2 and name[0].endswith(".dist-info") and name[1] == "RECORD"
+    }
     if len(found) != 1:
         raise PackageRefused(f"{package}: a wheel has one RECORD, this one has {len(found)}")
     return found.pop()

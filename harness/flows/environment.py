@@ -22,10 +22,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A locked environment and its image."""
+    """A locked environment and its image; *without* names what it may lack."""
 
     lock: Lock
     built: Built
+    without: tuple[str, ...] = ()
 
 
 def opened(
@@ -42,7 +43,7 @@ def opened(
     lock = pylock.read(environment)
     fetch(lock, store, progress=counted(progress))
     built = build.environment(lock, store, workers=workers, progress=progress)
-    return Opened(lock=lock, built=built)
+    return Opened(lock=lock, built=built, without=environment.without)
 
 
 def locked(

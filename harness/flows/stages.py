@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.contract.promise import DEFAULT, Settings
 from harness.core import canonical
 from harness.decision import loss as losses
+from harness.flows import clean_room
 from harness.flows.line import Line
 from harness.image import model
 from harness.image.image import Image
@@ -61,9 +62,20 @@ def check_imports(line: Line, image: Image) -> StageResult:
     own = tuple(sorted({name.split(":")[0] for name in (declared.load, declared.train) if name}))
     return remembered(
         "imports",
-        {"trees": line.trees, "environment": line.environment.built.image.config, "own": own},
+        {
+            "trees": line.trees,
+            "environment": line.environment.built.image.config,
+            "own": own,
+            "without": list(line.environment.without),
+        },
         line.state,
-        lambda: imports.check(line.bench, model.runnable(image, line.store), own=own),
+        lambda: imports.check(
+            line.bench,
+            model.runnable(image, line.store),
+            own=own,
+            outside=clean_room.outside(line.environment, line.store),
+            progress=line.progress,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.content.deb import MERGED
 from harness.content.tree import Writer
+from harness.image import ld_cache
 
 FOLDERS = (
     "app", "artifact", "data", "dev", "etc", "home", "opt/harness", "opt/model", "proc", "root",
@@ -38,6 +39,8 @@ def generate(root: Path, debs: Iterable[Path], python: str) -> None:
     writer.file("etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
     if not any((tree / "usr/bin/python3").is_symlink() for tree in trees):
         writer.link("usr/bin/python3", f"python{python}")
+    if any((tree / "usr/sbin/ldconfig").is_file() for tree in trees):
+        writer.file("etc/ld.so.cache", ld_cache.cache(ld_cache.libraries(trees)))
     certificates = sorted(
         (path for tree in trees for path in (tree / CERTIFICATES).glob("*.crt")),
         key=lambda path: path.name,

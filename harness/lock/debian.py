@@ -163,17 +163,12 @@ def download(deb: Deb, *, source: Debian, store: Store) -> None:
         ) from missing
 
 
-def _packages(
-    release: Release, architecture: str, *, source: Debian, store: Store
-) -> deb_index.Index:
-    """Return the suite's index, from *store* when its digest is known there."""
-    name = f"{COMPONENT}/binary-{architecture}/Packages.xz"
-    digest = release.files.get(name)
-    if digest is None:
-        raise ResolutionFailed(
-            f"{release.suite} has no packages for {architecture}",
-            hint="lock on another machine, or choose another suite",
-        )
+def index_file(release: Release, name: str, *, source: Debian, store: Store) -> Digest:
+    """Put the index *name*, which *release* vouches for, into *store*; return its digest.
+
+    Raises SignatureInvalid when the source has other bytes, NetworkUnavailable.
+    """
+    digest = release.files[name]
     if not store.has(digest):
         folder = f"{source.mirror}/dists/{release.suite}"
         path = name
@@ -186,6 +181,21 @@ def _packages(
                 hint="the source is being updated or was tampered with; try again later",
             )
         store.add(data)
+    return digest
+
+
+def _packages(
+    release: Release, architecture: str, *, source: Debian, store: Store
+) -> deb_index.Index:
+    """Return the suite's index, from *store* when its digest is known there."""
+    name = f"{COMPONENT}/binary-{architecture}/Packages.xz"
+    digest = release.files.get(name)
+    if digest is None:
+        raise ResolutionFailed(
+            f"{release.suite} has no packages for {architecture}",
+            hint="lock on another machine, or choose another suite",
+        )
+    index_file(release, name, source=source, store=store)
     return deb_index.parse(lzma.decompress(store.read(digest)).decode())
 
 

@@ -50,6 +50,8 @@ else:
 Answer = tuple[dict[str, Any], list[Column]]
 MESSAGE = 2000
 """Characters of an import's error that are kept; a pipe holds that without a reader."""
+CAUSES, FILES = 4, 20
+"""How many of the exceptions and files that led to an import's error are told."""
 
 
 class Probe:
@@ -93,7 +95,8 @@ class Probe:
                 case "read":
                     return read(header)
                 case "imports":
-                    return imports(header["modules"], self.places[1])
+                    seconds = float(header.get("seconds", 0))
+                    return imports(header["modules"], self.places[1], seconds)
                 case other:
                     raise ValueError(
                         f"op {other!r} is none of hello, predict, together, lasting, usage, "
@@ -177,31 +180,38 @@ def read(header: dict[str, Any]) -> Answer:
     return {"status": "ok", "rows": rows, "kinds": kinds}, columns
 
 
-def imports(modules: Sequence[str], folder: Path) -> Answer:
-    """Import each of *modules* in a process of its own; say which ones fail, and how."""
+def imports(modules: Sequence[str], folder: Path, seconds: float) -> Answer:
+    """Import each of *modules* in a process of its own; say which ones fail, and how.
+
+    ``module:name`` also asks for what the module has of that name. Each may take *seconds*; 0 is
+    no limit.
+    """
     if folder.is_dir():
         loading.enter(folder)
     failures = {}
     for module in modules:
-        failure = _import(module)
+        failure = _import(module, seconds)
         if failure is not None:
             failures[module] = failure
     return {"status": "ok", "failures": failures}, []
 
 
-def _import(module: str) -> dict[str, str] | None:
+def _import(module: str, seconds: float) -> dict[str, Any] | None:
     reader, writer = os.pipe()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends it in the middle of C code too
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            importlib.import_module(module)
+            name, _, inner = module.partition(":")
+            found: Any = importlib.import_module(name)
+            for part in filter(None, inner.split(".")):
+                found = getattr(found, part)
             said = b""
         except BaseException as raised:  # a module may even call sys.exit
-            error = adapter.failure(raised)
-            short = {"type": error["type"], "message": error["message"][:MESSAGE]}
-            said = json.dumps(short).encode()
+            said = json.dumps(_said(raised)).encode()
         os.write(writer, said)
         os._exit(0)
     os.close(writer)
@@ -210,10 +220,32 @@ def _import(module: str) -> dict[str, str] | None:
         os.set_blocking(reader, False)  # a grandchild may hold the other end
         said = pipe.read() or b""
     code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGALRM and seconds:
+        return {"type": "TimedOut", "message": f"importing it takes longer than {seconds:g} s"}
     if code:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return {"type": "Died", "message": f"importing it ended the process by {how}"}
     return json.loads(said) if said else None
+
+
+def _said(raised: BaseException) -> dict[str, Any]:
+    """Return an exception as an import's failure: type, message, those that led to it, and the
+    files of the modules on the way to it, the last one first."""
+    error = adapter.failure(raised)
+    before: list[str] = []
+    cause = raised.__cause__ or raised.__context__
+    while cause is not None and len(before) < CAUSES:
+        before.append(adapter.failure(cause)["message"][:MESSAGE])
+        cause = cause.__cause__ or cause.__context__
+    files = [frame.filename for frame in reversed(traceback.extract_tb(raised.__traceback__))]
+    own = (os.path.abspath(__file__), importlib.__file__)
+    way = [name for name in files if not name.startswith("<frozen") and name not in own]
+    return {
+        "type": error["type"],
+        "message": error["message"][:MESSAGE],
+        "before": before,
+        "files": list(dict.fromkeys(way))[:FILES],
+    }
 
 
 def frames(probe: Probe, requests: BinaryIO, answers: BinaryIO) -> int:

@@ -46,6 +46,7 @@ class About:
 class Environment:
     """A declared environment. *suite* is the Debian suite of its base, e.g. ``bookworm``,
     *platforms* are Debian's names of architectures; *build* names what is built from its source.
+    *without* names libraries and modules that it may lack; it doesn't change the lock.
 
     A customized one has a *change*; until its parent is known (`harness.lock.customized`) its
     *python* and *suite* are empty and *requirements* hold nothing.
@@ -61,6 +62,7 @@ class Environment:
     resolver: str = "pip-tools"
     platforms: tuple[str, ...] = ("amd64",)
     build: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     change: Change | None = None
     about: About | None = None
 

@@ -67,6 +67,7 @@ class EnvironmentForm(Form):
     resolver: Resolver = "pip-tools"
     platforms: Platforms = ["x86_64"]
     build: PackageNames = []
+    without: list[Text] = []
     purpose: Text = ""
     owner: Text = ""
     end_of_life: date | None = None
@@ -86,6 +87,7 @@ class CustomizedForm(Form):
     os: DebianNames = []
     resolver: Resolver = "pip-tools"
     build: PackageNames = []
+    without: list[Text] = []
     purpose: Text = ""
     owner: Text = ""
     end_of_life: date | None = None

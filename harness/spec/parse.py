@@ -81,6 +81,7 @@ def environment(folder: Path) -> Environment:
         os=tuple(form.os),
         resolver=form.resolver,
         build=tuple(form.build),
+        without=tuple(form.without),
         about=About(
             purpose=form.purpose,
             owner=form.owner,

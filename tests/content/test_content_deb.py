@@ -104,3 +104,13 @@ def test_a_file_that_is_no_package_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PackageRefused, match="not a Debian package"):
         room.unpack(tmp_path / "thing.deb", "thing", tmp_path / "tree")
+
+
+def test_a_name_with_a_backslash_is_a_name(tmp_path: Path) -> None:
+    """As systemd's units have: ``system-systemd\\\\x2dcryptsetup.slice``."""
+    name = "usr/lib/systemd/system/a\\x2db.slice"
+    archive = deb(tmp_path / "thing.deb", [member(f"./{name}", b"[Slice]\n")])
+
+    room.unpack(archive, "thing", tmp_path / "root")
+
+    assert b"[Slice]\n" == (tmp_path / "root" / name).read_bytes()

@@ -87,6 +87,16 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         unpacked(tmp_path, archive)
 
 
+def test_a_vendored_package_brings_a_record_of_its_own(tmp_path: Path) -> None:
+    """As bleach and setuptools do: the wheel's own RECORD is the one at the top."""
+    inner = "thing/_vendor/other-2.0.dist-info/RECORD"
+    archive = wheel(tmp_path, files={inner: b"other/__init__.py,,\n"})
+
+    room.unpack(archive, "thing", "3.11", tmp_path / "root")
+
+    assert (tmp_path / "root" / room.site("3.11") / inner).is_file()
+
+
 def test_a_file_that_is_in_the_wheel_twice_is_refused(tmp_path: Path) -> None:
     archive = wheel(tmp_path, files={"thing/a.py": b"x"})
     with zipfile.ZipFile(archive, "a") as again, pytest.warns(UserWarning, match="Duplicate"):

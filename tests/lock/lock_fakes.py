@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import lzma
 import threading
@@ -34,6 +35,7 @@ class Archive:
         self.folder = folder
         self.suite = suite
         self.stanzas: list[str] = []
+        self.contents: list[str] = []
         self.keyring = folder / "keyring.gpg"
         folder.mkdir(parents=True, exist_ok=True)
         self.keyring.write_bytes(bytes(KEY.extract_certificate()))
@@ -85,11 +87,24 @@ class Archive:
         }
         text = "".join(f"{name}: {value}\n" for name, value in fields.items())
         text += f"SHA256:\n {digest} {len(packed)} main/binary-{ARCHITECTURE}/Packages.xz\n"
+        text += self._publish_contents(base)
         signed = text.encode()
         if key is not None:
             mode = pysequoia.SignatureMode.CLEAR
             signed = pysequoia.sign(key.signer(), signed, mode=mode)
         (base / "InRelease").write_bytes(signed)
+
+    def _publish_contents(self, base: Path) -> str:
+        """Write the index of files, if there is one, under both names; returns its line."""
+        if not self.contents:
+            return ""
+        packed = gzip.compress("".join(f"{line}\n" for line in self.contents).encode(), mtime=0)
+        digest = hashlib.sha256(packed).hexdigest()
+        name = f"main/Contents-{ARCHITECTURE}.gz"
+        for path in (name, f"main/by-hash/SHA256/{digest}"):
+            (base / path).parent.mkdir(parents=True, exist_ok=True)
+            (base / path).write_bytes(packed)
+        return f" {digest} {len(packed)} {name}\n"
 
     @property
     def source(self) -> sources.Debian:

@@ -186,6 +186,47 @@ def test_imports_are_tried_each_in_a_process_of_its_own(
     assert "no_such_module" in failures["no_such_module"]["message"]
 
 
+def test_an_import_that_takes_too_long_is_ended_and_the_next_one_is_tried(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repo.folder / "hangs.py").write_text("import os; open(os.environ['GATE']).read()")
+    os.mkfifo(tmp_path / "gate")
+    monkeypatch.setenv("GATE", str(tmp_path / "gate"))
+
+    with probing(repo, repo.settings()) as session:
+        header, _ = session.ask({"op": "imports", "modules": ["hangs", "json"], "seconds": 0.2})
+
+    assert {
+        "hangs": {"type": "TimedOut", "message": "importing it takes longer than 0.2 s"}
+    } == header["failures"]
+
+
+def test_a_failed_import_tells_what_led_to_it_and_the_files_on_the_way(repo: Repo) -> None:
+    (repo.folder / "lower.py").write_text("raise OSError('libthing.so.1: cannot open')")
+    (repo.folder / "upper.py").write_text(
+        "try:\n    import lower\nexcept OSError as e:\n    raise ImportError('no luck') from e\n"
+    )
+
+    with probing(repo, repo.settings()) as session:
+        header, _ = session.ask({"op": "imports", "modules": ["upper", "lower"]})
+
+    upper, lower = header["failures"]["upper"], header["failures"]["lower"]
+    assert ["libthing.so.1: cannot open"] == upper["before"]
+    assert [str(repo.folder / "lower.py")] == lower["files"]
+    assert [str(repo.folder / "upper.py")] == upper["files"]
+
+
+def test_a_name_of_a_module_is_asked_for_too(repo: Repo) -> None:
+    names = ["json:dumps", "json:JSONEncoder.encode", "json:gone", "gone:dumps"]
+
+    with probing(repo, repo.settings()) as session:
+        header, _ = session.ask({"op": "imports", "modules": names})
+
+    assert {"json:gone": "AttributeError", "gone:dumps": "ModuleNotFoundError"} == {
+        name: failure["type"] for name, failure in header["failures"].items()
+    }
+
+
 @pytest.mark.parametrize(
     "request_",
     [
