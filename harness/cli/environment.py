@@ -19,7 +19,6 @@ from harness.flows import environment as flow
 from harness.image import layout, model
 from harness.image.image import Image
 from harness.lock import pylock, pylock_reading
-from harness.lock.fetch import fetch as fetch_files
 from harness.lock.fetch import link_wheels
 from harness.lock.lock import Lock
 from harness.lock.resolve import freedom
@@ -81,6 +80,7 @@ def lock(
     before, after = flow.locked(
         environment,
         store,
+        engine=lambda: bench.engine("auto"),
         free=freedom(upgrade, packages),
         now=clock.now(),
         progress=progress,
@@ -93,7 +93,8 @@ def lock(
     lines = [f"{after[0].reference} {verb} · {environment.lock_path.name}"]
     for one in after:
         machine = pylock_reading.MACHINES[one.architecture]
-        lines.append(f"  {machine}: {len(one.packages)} wheels, {len(one.debs)} OS packages")
+        built = f" ({len(one.built)} built)" if one.built else ""
+        lines.append(f"  {machine}: {len(one.packages)} wheels{built}, {len(one.debs)} OS packages")
     if before:
         lines += [f"  {n:<24} {a or 'new'} → {b or 'gone'}" for n, (a, b) in moved.items()]
         lines += ["  nothing moved"] if not moved else []
@@ -112,6 +113,7 @@ def lock(
             pylock_reading.MACHINES[one.architecture]: {
                 "digest": one.digest,
                 "packages": len(one.packages),
+                "built": [wheel.name for wheel in one.built],
                 "os": len(one.debs),
             }
             for one in after
@@ -146,12 +148,15 @@ def fetch(name: str, envs: Path | None, output: str) -> None:
     """Download what a lock names, and put the wheels beside it for pip and uv."""
     environment = _find(name, envs)
     locked, store = pylock.read(environment), bench.store()
-    fetch_files(locked, store, progress=flow.counted(progress))
+    flow.fetched(locked, store, engine=lambda: bench.engine("auto"), progress=progress)
     folder = environment.folder / pylock_reading.WHEELS
     link_wheels(locked, store, folder)
     progress_done()
     body = {"schema": "harness.fetch/1", "name": locked.reference, "wheels": str(folder)}
-    count = f"{len(locked.packages)} wheels in {folder}, {len(locked.debs)} OS packages stored"
+    built = f" ({len(locked.built)} built)" if locked.built else ""
+    count = (
+        f"{len(locked.packages)} wheels{built} in {folder}, {len(locked.debs)} OS packages stored"
+    )
     emit(body, f"{locked.reference} fetched · {count}", output)
 
 
@@ -171,7 +176,13 @@ def build(what: str, envs: Path | None, output: str, challenger: str, **options:
     else:
         environment = _find(what, envs)
     store = bench.store()
-    opened = flow.opened(environment, store, workers=options["workers"], progress=progress)
+    opened = flow.opened(
+        environment,
+        store,
+        engine=lambda: bench.engine(options["engine"]),
+        workers=options["workers"],
+        progress=progress,
+    )
     image = opened.built.image
     place = Bench(
         engine=select(options["engine"])[0],
@@ -261,7 +272,9 @@ def _image(what: str, envs: Path | None, store: Store, challenger: str) -> tuple
             project, challenger=challenger, engine="auto", seconds=3600.0, memory=0, workers=0
         )
         return f"{on.declared.name}:latest", line.assembled(on, line.trained(on)[0])
-    opened = flow.opened(_find(what, envs), store, progress=progress)
+    opened = flow.opened(
+        _find(what, envs), store, engine=lambda: bench.engine("auto"), progress=progress
+    )
     return opened.lock.reference, opened.built.image
 
 

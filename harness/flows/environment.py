@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.engine.engine import Engine
+from harness.flows import sdist
+from harness.flows.sdist import Workshop
 from harness.image import build
 from harness.image.build import Built
-from harness.lock import adopt, customized, parent, pylock
+from harness.lock import adopt, customized, debian, parent, pylock
 from harness.lock.fetch import fetch, fetch_debs
-from harness.lock.lock import Deb, Lock
+from harness.lock.from_source import Make, Resolved
+from harness.lock.lock import Deb, Lock, Source, Wheel
 from harness.lock.pip_tools import RunPython
 from harness.lock.resolve import Freedom, resolve
 from harness.spec.environment import Environment
@@ -33,30 +37,47 @@ def opened(
     environment: Environment,
     store: Store,
     *,
+    engine: Callable[[], Engine],
     workers: int = 0,
     progress: Progress = lambda _: None,
 ) -> Opened:
     """Return the environment's lock and image, fetching and building what is not here yet.
 
-    Raises LockMissing, LockOutOfDate, and what ``fetch`` and ``build`` raise.
+    Raises LockMissing, LockOutOfDate, and what ``fetched`` and ``build`` raise.
     """
     lock = pylock.read(environment)
-    fetch(lock, store, progress=counted(progress))
+    fetched(lock, store, engine=engine, progress=progress)
     built = build.environment(lock, store, workers=workers, progress=progress)
     return Opened(lock=lock, built=built, without=environment.without)
+
+
+def fetched(
+    lock: Lock,
+    store: Store,
+    *,
+    engine: Callable[[], Engine],
+    progress: Progress = lambda _: None,
+) -> None:
+    """Put every file of *lock* into *store*: fetched, or built from its source by an *engine*.
+
+    Raises what ``fetch`` and ``sdist.complete`` raise.
+    """
+    fetch(lock, store, progress=counted(progress))
+    sdist.complete(lock, store, engine, progress)
 
 
 def locked(
     environment: Environment,
     store: Store,
     *,
+    engine: Callable[[], Engine],
     free: Freedom,
     now: datetime,
     progress: Progress = lambda _: None,
     write: bool = True,
 ) -> tuple[tuple[Lock, ...], tuple[Lock, ...]]:
     """Resolve *environment*, write its lock (unless *write* is false), and return the locks before
-    (if any) and after, one for each platform.
+    (if any) and after, one for each platform. An *engine* builds what has no wheel.
 
     The old lock stays until the new one is whole. A damaged old lock is refused, not replaced.
     """
@@ -75,6 +96,21 @@ def locked(
             list(arguments), env=env, cwd=cwd, path=path
         )
 
+    def workshop(debs: tuple[Deb, ...]) -> Make:
+        def make(source: Source, resolved: Resolved) -> Wheel:
+            progress(f"building {source.filename}")
+            fetch_debs(debs, store, source=sources.debian(effective.suite))
+            place = Workshop(
+                engine=engine(),
+                store=store,
+                debs=debs,
+                python=effective.python,
+                architecture=debian.architecture(),
+            )
+            return sdist.locked(place, source, resolved)
+
+        return make
+
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
     after = resolve(
         environment,
@@ -83,6 +119,7 @@ def locked(
         free=free,
         preferences=None if before else adopt.preferences(environment.folder),
         prepare=prepare,
+        workshop=workshop,
         store=store,
         now=now,
     )

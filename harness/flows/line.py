@@ -111,6 +111,7 @@ def begin(
     environment = opened(
         parse.find(declared.environment, project.environments),
         store,
+        engine=lambda: engine,
         workers=workers,
         progress=progress,
     )

@@ -6,7 +6,8 @@ ranks them (PEP 425, PEP 600): those of the interpreter's own platform first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -29,41 +30,40 @@ _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 def wheels(
-    pins: tuple[Pin, ...], *, python: str, architecture: str, index: WheelIndex
+    pins: tuple[Pin, ...],
+    *,
+    python: str,
+    architecture: str,
+    index: WheelIndex,
+    built: Mapping[str, Wheel] | None = None,
 ) -> tuple[Wheel, ...]:
-    """Return the wheel of each of *pins*, sorted by name.
+    """Return the wheel of each of *pins*, sorted by name; *built* are those that no index has.
 
-    Raises ResolutionFailed when the index has no fitting one with a SHA-256, NetworkUnavailable.
+    Raises ResolutionFailed when the index has no fitting one with a SHA-256, or the built one
+    doesn't fit, and NetworkUnavailable.
     """
+    built = built or {}
     pages: dict[str, tuple[Offered, ...]] = {}
 
     def ask(pin: Pin) -> None:
         pages[pin.name] = index.offers(pin.name)
 
-    http.in_parallel(ask, pins, name=lambda pin: pin.name)
+    http.in_parallel(ask, [p for p in pins if p.name not in built], name=lambda pin: pin.name)
     needs = dependencies(pins)
     return tuple(
-        _wheel(pin, best(pages[pin.name], pin, python, architecture), needs[pin.name])
+        replace(_usable(built[pin.name], python, architecture), dependencies=needs[pin.name])
+        if pin.name in built
+        else _wheel(pin, best(pages[pin.name], pin, python, architecture), needs[pin.name])
         for pin in pins
     )
 
 
 def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) -> Offered:
     """Return that of *offers* which is *pin*'s and ranks first; raises ResolutionFailed."""
-    ranks = _ranks(python, architecture)
-    found: list[tuple[int, tuple[object, ...], str, Offered]] = []
-    seen = []
     version = Version(pin.version)
-    for offer in offers:
-        try:
-            _, offered, build, tags = parse_wheel_filename(offer.filename)
-        except InvalidWheelFilename:
-            continue
-        if offered != version or not _allowed(offer, python):
-            continue
-        seen.append(offer.filename)
-        if fitting := [ranks[tag] for tag in tags if tag in ranks]:
-            found.append((min(fitting), tuple(-n for n in build[:1]), offer.filename, offer))
+    of_version = [one for one in _ranked(offers, python, architecture) if one[0] == version]
+    seen = [offer.filename for _, _, offer in of_version]
+    found = [(rank, offer.filename, offer) for _, rank, offer in of_version if rank is not None]
     if not found:
         there = f"only {', '.join(sorted(seen)[:3])}" if seen else "no wheel at all"
         raise ResolutionFailed(
@@ -71,7 +71,11 @@ def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) 
             f"{MACHINES[architecture]}: the index offers {there}",
             hint=f'build = ["{pin.name}"] in environment.toml builds it from its source',
         )
-    chosen = min(found)[3]
+    return checked(min(found)[2], pin)
+
+
+def checked(chosen: Offered, pin: Pin) -> Offered:
+    """Return *chosen*; raises ResolutionFailed where it has no SHA-256 or was withdrawn."""
     if chosen.sha256 is None:
         raise ResolutionFailed(
             f"{chosen.filename} is offered without a SHA-256", hint="use an index that names them"
@@ -84,8 +88,56 @@ def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) 
     return chosen
 
 
+def with_wheels(offers: tuple[Offered, ...], python: str, architecture: str) -> set[Version]:
+    """Return the versions of which *offers* hold a wheel that fits and was not withdrawn."""
+    return {
+        version
+        for version, rank, offer in _ranked(offers, python, architecture)
+        if rank is not None and offer.yanked is None
+    }
+
+
+def allowed(offer: Offered, python: str) -> bool:
+    """Tell whether *offer* is for *python* at all (``Requires-Python``)."""
+    try:
+        return SpecifierSet(offer.requires_python or "").contains(python, prereleases=True)
+    except InvalidSpecifier:  # as pip: a broken one forbids nothing
+        return True
+
+
+_Rank = tuple[int, tuple[int, ...]]
+
+
+def _ranked(
+    offers: tuple[Offered, ...], python: str, architecture: str
+) -> Iterator[tuple[Version, _Rank | None, Offered]]:
+    """Yield the version and the rank (the least is best; None: it doesn't fit) of each wheel."""
+    known = ranks(python, architecture)
+    for offer in offers:
+        try:
+            _, version, build, tags = parse_wheel_filename(offer.filename)
+        except InvalidWheelFilename:
+            continue
+        if allowed(offer, python):
+            fitting = [known[tag] for tag in tags if tag in known]
+            numbers = tuple(-n for n in build[:1])
+            yield version, (min(fitting), numbers) if fitting else None, offer
+
+
+def _usable(wheel: Wheel, python: str, architecture: str) -> Wheel:
+    """Return *wheel*, which was built here; raises ResolutionFailed where it doesn't fit."""
+    if not parse_wheel_filename(wheel.filename)[3] & ranks(python, architecture).keys():
+        raise ResolutionFailed(
+            f"the source of {wheel.name} {wheel.version} builds {wheel.filename}, which is no "
+            f"wheel for {MACHINES[architecture]}",
+            hint="it can be locked for the machine that builds it, not for others beside it: "
+            "platforms in environment.toml",
+        )
+    return wheel
+
+
 @cache
-def _ranks(python: str, architecture: str) -> Mapping[Tag, int]:
+def ranks(python: str, architecture: str) -> Mapping[Tag, int]:
     """Return how good each tag is, 0 the best."""
     version = tuple(int(part) for part in python.split(".")[:2])
     machine = MACHINES[architecture]
@@ -106,13 +158,6 @@ def _ranks(python: str, architecture: str) -> Mapping[Tag, int]:
 def minor_of(python: str) -> str:
     """Return ``3.11`` of ``3.11.2``."""
     return ".".join(python.split(".")[:2])
-
-
-def _allowed(offer: Offered, python: str) -> bool:
-    try:
-        return SpecifierSet(offer.requires_python or "").contains(python, prereleases=True)
-    except InvalidSpecifier:  # as pip: a broken one forbids nothing
-        return True
 
 
 def _wheel(pin: Pin, offer: Offered, needs: tuple[str, ...]) -> Wheel:

@@ -53,6 +53,8 @@ def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
         platforms=tuple(sorted(lock.architecture for lock in parent)),
         requirements=tuple(sorted({*stay, *swapped.values(), *change.add})),
         os=tuple(sorted({*above.os, *environment.os})),
+        build=tuple(sorted({*environment.build, *(wheel.name for wheel in above.built)})),
+        build_os=tuple(sorted({*above.build_os, *environment.build_os})),
     )
 
 

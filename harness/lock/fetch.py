@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.lock import debian, wheel_index
 from harness.lock.lock import Deb, Lock, Wheel
+from harness.lock.pylock_reading import SDISTS
 from harness.world import http, sources
 from harness.world.http import Progress
 from harness.world.store import Store
@@ -22,13 +24,15 @@ def fetch(
     debian_source: sources.Debian | None = None,
     python_source: sources.Python | None = None,
 ) -> None:
-    """Put every deb and wheel of *lock* into *store*, several at once.
+    """Put every deb, wheel and source of *lock* into *store*, several at once. What is built from
+    a source is left to whoever has an engine; what its build needs is fetched.
 
     A source is looked for only when a file is absent: a filled store needs no network and no
     configuration. Raises HashMismatch, LockedFileGone, NetworkUnavailable, SourceMissing.
     """
-    debs = [deb for deb in lock.debs if not store.has(deb.digest)]
-    wheels = [wheel for wheel in lock.packages if not store.has(wheel.digest)]
+    offered = offered_files(lock)
+    wheels = [wheel for wheel in offered if not store.has(wheel.digest)]
+    debs = [deb for deb in (*lock.debs, *lock.build_debs) if not store.has(deb.digest)]
     archive = index = None
     if debs:
         archive = debian_source or sources.debian(lock.suite)
@@ -45,6 +49,21 @@ def fetch(
 
     items: list[Deb | Wheel] = [*wheels, *sorted(debs, key=lambda deb: -deb.size)]
     http.in_parallel(one, items, name=lambda item: item.name, progress=progress)
+
+
+def offered_files(lock: Lock) -> tuple[Wheel, ...]:
+    """Return what of *lock* an index offers: wheels, sources (under the names of their packages)
+    and what their builds need; each file once."""
+    found: dict[str, Wheel] = {}
+    for wheel in lock.packages:
+        found |= {one.digest: one for one in ([wheel] if wheel.built is None else _parts(wheel))}
+    return tuple(found.values())
+
+
+def _parts(wheel: Wheel) -> list[Wheel]:
+    assert wheel.built is not None
+    source = replace(wheel, filename=wheel.built.filename, digest=wheel.built.digest, built=None)
+    return [source, *wheel.built.requires]
 
 
 def fetch_debs(
@@ -64,15 +83,23 @@ def fetch_debs(
 
 
 def link_wheels(lock: Lock, store: Store, folder: Path) -> None:
-    """Make *folder*, the lock's ``wheels/``, hold the wheels of *lock* and no others.
+    """Make *folder*, the lock's ``wheels/``, hold the wheels of *lock* and no others, and
+    ``sdists/`` beside it what some of them are built from.
 
     Linked where the store is on the same file system, copied elsewhere. Their blobs must be in
     the store.
     """
+    _link({one.filename: store.path(one.digest) for one in lock.packages}, folder)
+    sources = {s.filename: store.path(s.digest) for w in lock.packages if (s := w.built)}
+    beside = folder.with_name(SDISTS)
+    if sources or beside.is_dir():
+        _link(sources, beside)
+
+
+def _link(wanted: Mapping[str, Path], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {wheel.filename: store.path(wheel.digest) for wheel in lock.packages}
     for name in sorted(os.listdir(folder)):
-        if name.endswith(".whl") and name not in wanted:
+        if name.endswith((".whl", ".tar.gz", ".zip")) and name not in wanted:
             (folder / name).unlink()
     for name, blob in sorted(wanted.items()):
         target = folder / name

@@ -86,7 +86,8 @@ class Lock:
 
     *spec* is the digest of the environment it was made from, *released* the date of the Debian
     index, *architecture* Debian's name for it. Wheels and debs are sorted by name. *requirements*
-    and *os* are what was asked for.
+    and *os* are what was asked for. *build_debs* are what builds of sources use besides *debs*, and
+    no image holds; *build_os* is what was asked for of them.
     """
 
     name: str
@@ -101,6 +102,8 @@ class Lock:
     os: tuple[str, ...] = ()
     packages: tuple[Wheel, ...]
     debs: tuple[Deb, ...]
+    build_os: tuple[str, ...] = ()
+    build_debs: tuple[Deb, ...] = ()
     parent: Parent | None = None
 
     @property
@@ -112,6 +115,11 @@ class Lock:
     def digest(self) -> Digest:
         """What the image is a function of: files, interpreter and layout; no names of ours."""
         return canonical.digest(contents(self))
+
+    @property
+    def built(self) -> tuple[Wheel, ...]:
+        """The wheels that are made from sources."""
+        return tuple(wheel for wheel in self.packages if wheel.built is not None)
 
     @property
     def pins(self) -> dict[str, str]:

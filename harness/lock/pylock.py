@@ -127,15 +127,11 @@ def _document(locks: Sequence[Lock]) -> dict[str, Any]:
         "layout": lock.layout,
         "suite": lock.suite,
     }
+    if lock.build_os:
+        own["build-os"] = sorted(lock.build_os)
     if lock.parent is not None:
         own["parent"] = _parent(lock.parent)
-    own["debian"] = {
-        one.architecture: {
-            "released": one.released,
-            "debs": [_deb(deb) for deb in sorted(one.debs, key=lambda d: d.name)],
-        }
-        for one in ordered
-    }
+    own["debian"] = {one.architecture: _debian(one) for one in ordered}
     document: dict[str, Any] = {
         "lock-version": "1.0",
         "environments": [
@@ -161,7 +157,8 @@ def _packages(locks: Sequence[Lock]) -> list[dict[str, Any]]:
     merged: dict[Any, tuple[list[str], dict[str, Wheel]]] = {}
     for lock in locks:
         for wheel in lock.packages:
-            same = (wheel.name, Version(wheel.version), wheel.version, wheel.dependencies)
+            source = wheel.built.filename if wheel.built else ""
+            same = (wheel.name, Version(wheel.version), wheel.version, wheel.dependencies, source)
             platforms, found = merged.setdefault(same, ([], {}))
             platforms.append(lock.architecture)
             found[wheel.filename] = wheel
@@ -205,6 +202,15 @@ def _parent(parent: Parent) -> dict[str, Any]:
             for m in parent.moved
         ],
     }
+
+
+def _debian(lock: Lock) -> dict[str, Any]:
+    """Return one platform's Debian packages; those for builds only where there are any."""
+    found: dict[str, Any] = {"released": lock.released}
+    for key, debs in (("debs", lock.debs), ("build-debs", lock.build_debs)):
+        if debs or key == "debs":
+            found[key] = [_deb(deb) for deb in sorted(debs, key=lambda d: d.name)]
+    return found
 
 
 def _deb(deb: Deb) -> dict[str, Any]:

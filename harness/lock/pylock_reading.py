@@ -48,12 +48,17 @@ class Reading:
             "layout": layout,
             "requirements": tuple(self.take(harness, "requirements", list, at, _all_texts) or ()),
             "os": tuple(self.take(harness, "os", list, at, _all_texts) or ()),
+            "build_os": self.build_os(harness, at) if "build-os" in harness else (),
             "parent": self.parent(harness["parent"]) if "parent" in harness else None,
         }
         packages = list(self.packages(document))
         tables = self.take(harness, "debian", dict, at, bool) or {}
         found = [self.platform(name, table, packages) for name, table in tables.items()]
         return () if self.problems else tuple(Lock(**shared, **one) for one in found)
+
+    def build_os(self, table: Mapping[str, Any], at: str) -> tuple[str, ...]:
+        """Return the Debian packages that were asked for to build with."""
+        return tuple(self.take(table, "build-os", list, at, _all_texts) or ())
 
     def platform(
         self, architecture: str, table: Any, packages: list[tuple[str, list[Wheel]]]
@@ -78,7 +83,10 @@ class Reading:
             "architecture": architecture,
             "released": self.take(table, "released", datetime, at, lambda v: v.tzinfo is not None),
             "packages": tuple(chosen),
-            "debs": tuple(self.debs(table, at)),
+            "debs": tuple(self.debs(table, at, "debs")),
+            "build_debs": tuple(
+                self.debs(table, at, "build-debs") if "build-debs" in table else ()
+            ),
         }
 
     def packages(self, document: Mapping[str, Any]) -> Iterator[tuple[str, list[Wheel]]]:
@@ -168,10 +176,10 @@ class Reading:
             return None
         return Parent(reference=reference, lock=lock, moved=tuple(moved))
 
-    def debs(self, table: Mapping[str, Any], where: str) -> Iterator[Deb]:
-        """Yield the Debian packages of one platform."""
-        for index, deb in enumerate(self.take(table, "debs", list, where) or ()):
-            at = f"{where}.debs[{index}]"
+    def debs(self, table: Mapping[str, Any], where: str, key: str) -> Iterator[Deb]:
+        """Yield one platform's Debian packages of *key*."""
+        for index, deb in enumerate(self.take(table, key, list, where) or ()):
+            at = f"{where}.{key}[{index}]"
             before = len(self.problems)
             values: dict[str, Any] = {
                 "name": self.take(deb, "name", str, at),

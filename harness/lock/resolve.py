@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from packaging.utils import canonicalize_name
 
 from harness.core.errors import ResolutionFailed
-from harness.lock import choose, conflict, customized, debian
+from harness.lock import choose, conflict, customized, debian, from_source
+from harness.lock.from_source import FromSource, Make
 from harness.lock.lock import Deb, Lock, Parent, Wheel
 from harness.lock.pip_tools import PipTools, RunPython
+from harness.lock.pylock_reading import MACHINES
 from harness.lock.resolver import Question, Resolver, Unsolvable, requirement
 from harness.lock.uv import Uv
 from harness.lock.wheel_index import WheelIndex
@@ -34,6 +36,9 @@ BASE = (
 
 Prepare = Callable[[tuple[Deb, ...]], RunPython]
 """Fetches and unpacks Debian packages, and returns how to run their interpreter."""
+
+Workshop = Callable[[tuple[Deb, ...]], Make]
+"""Where sources are built: takes the Debian packages that a build sees."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +84,7 @@ def resolve(
     free: Freedom | None = None,
     preferences: Mapping[str, str] | None = None,
     prepare: Prepare,
+    workshop: Workshop | None = None,
     store: Store,
     now: datetime,
     debian_source: sources.Debian | None = None,
@@ -88,9 +94,10 @@ def resolve(
 
     *previous* pins stay unless the specification excludes them or *free* lets them move;
     *preferences* are pins that a first lock starts from; Debian packages are those that the suite
-    offers now. A customized environment comes with its *parent*'s locks. Sources are this
-    machine's unless given. Raises Unsolvable, ResolutionFailed, SignatureInvalid,
-    NetworkUnavailable, SourceMissing, ToolMissing.
+    offers now. A customized environment comes with its *parent*'s locks. Packages that its
+    ``build`` names are built in the *workshop* where no wheel fits. Sources are this machine's
+    unless given. Raises Unsolvable, ResolutionFailed, SignatureInvalid, NetworkUnavailable,
+    SourceMissing, ToolMissing, and what the workshop raises.
     """
     free = free or Freedom()
     effective = customized.effective(environment, parent)
@@ -99,14 +106,10 @@ def resolve(
     before = {lock.architecture: lock for lock in previous}
     above = {lock.architecture: lock for lock in parent}
     locks: list[Lock] = []
-    for architecture in effective.platforms:
-        debs, released = debian.resolve(
-            base_packages(effective),
-            suite=effective.suite,
-            architecture=architecture,
-            source=debian_source,
-            store=store,
-            now=now,
+    making: FromSource | None = None
+    for architecture in _platforms(effective):
+        debs, tools, released = _debs(
+            effective, architecture, source=debian_source, store=store, now=now
         )
         old = before.get(architecture)
         if old is not None and old.debs == debs:
@@ -117,6 +120,21 @@ def resolve(
         else:
             run = prepare(debs)
             resolver = PipTools(run_python=run, source=python_source, cache=store.root / "resolver")
+        index = WheelIndex(python_source)
+        if making is not None:
+            making = replace(making, resolver=resolver)
+        elif effective.build and workshop is not None:
+            making = FromSource(
+                resolver=resolver,
+                index=index,
+                store=store,
+                names=effective.build,
+                python=micro(debs, effective.python),
+                architecture=architecture,
+                make=workshop((*debs, *tools)),
+                requirements=effective.build_requirements,
+                keep=_build_pins(old or above.get(architecture), free),
+            )
         kept = free.kept(old.pins if old else dict(preferences or {}))
         if locks:
             kept = locks[0].pins | kept  # platforms differ no more than they must
@@ -128,7 +146,7 @@ def resolve(
             keep=kept,
         )
         packages, inherited = _packages(
-            question, resolver, WheelIndex(python_source), store, above.get(architecture), effective
+            question, making or resolver, index, store, above.get(architecture), effective
         )
         locks.append(
             Lock(
@@ -143,10 +161,64 @@ def resolve(
                 os=tuple(sorted(effective.os)),
                 packages=packages,
                 debs=debs,
+                build_os=tuple(sorted(effective.build_os)),
+                build_debs=tools,
                 parent=inherited,
             )
         )
-    return tuple(locks)
+    return tuple(sorted(locks, key=lambda lock: lock.architecture))
+
+
+def _debs(
+    environment: Environment,
+    architecture: str,
+    *,
+    source: sources.Debian,
+    store: Store,
+    now: datetime,
+) -> tuple[tuple[Deb, ...], tuple[Deb, ...], datetime]:
+    """Return the Debian packages of the image, those that builds have besides, and their date."""
+
+    def closure(*more: str) -> tuple[tuple[Deb, ...], datetime]:
+        return debian.resolve(
+            (*base_packages(environment), *more),
+            suite=environment.suite,
+            architecture=architecture,
+            source=source,
+            store=store,
+            now=now,
+        )
+
+    debs, released = closure()
+    if not environment.build_os:
+        return debs, (), released
+    names = {deb.name for deb in debs}
+    tools = closure(*environment.build_os)[0]
+    return debs, tuple(deb for deb in tools if deb.name not in names), released
+
+
+def _platforms(environment: Environment) -> tuple[str, ...]:
+    """Return the platforms in the order in which they are resolved: what is built, is built on
+    this machine, so that its own comes first then. Raises ResolutionFailed without it."""
+    if not environment.build:
+        return environment.platforms
+    here = debian.architecture()
+    if here not in environment.platforms:
+        raise ResolutionFailed(
+            f"build: sources are built on this machine, which is {MACHINES[here]}, and "
+            f"{environment.name} is not locked for it",
+            hint=f'platforms = ["{MACHINES[here]}", …] in environment.toml, or lock elsewhere',
+        )
+    return tuple(sorted(environment.platforms, key=lambda one: (one != here, one)))
+
+
+def _build_pins(old: Lock | None, free: Freedom) -> dict[str, dict[str, str]]:
+    """Return the pins of *old*'s build requirements that stay, by what was built."""
+    return {
+        wheel.name: free.kept({need.name: need.version for need in wheel.built.requires})
+        for wheel in (old.packages if old else ())
+        if wheel.built is not None
+    }
 
 
 def _packages(
@@ -158,6 +230,8 @@ def _packages(
     environment: Environment,
 ) -> tuple[tuple[Wheel, ...], Parent | None]:
     moved: tuple[str, ...] = ()
+    making = resolver if isinstance(resolver, FromSource) else None
+    judge = making.known() if making else resolver
     try:
         if parent is None:
             pins = resolver.pins(question)
@@ -165,14 +239,23 @@ def _packages(
             pins, moved = customized.least(question, resolver, parent.pins)
     except Unsolvable as unsolvable:
         askers = customized.asked_by(environment, parent)
-        raise conflict.told(unsolvable, question, resolver, askers) from unsolvable
+        failure = conflict.told(unsolvable, question, judge, askers)
+        unbuilt = set(from_source.without_wheels(question, failure.message, index))
+        if unbuilt := unbuilt - set(environment.build):
+            named = ", ".join(f'"{name}"' for name in sorted(unbuilt))
+            failure.hint = f"build = [{named}] in environment.toml builds it from its source"
+        raise failure from unsolvable
     wheels = choose.wheels(
-        pins, python=question.python, architecture=question.architecture, index=index
+        pins,
+        python=question.python,
+        architecture=question.architecture,
+        index=index,
+        built=making.built(pins) if making else None,
     )
     if parent is None:
         return wheels, None
     moves = customized.explained(
-        moved, pins, wheels, question, resolver, parent, index=index, store=store
+        moved, pins, wheels, question, judge, parent, index=index, store=store
     )
     assert environment.change is not None
     inherited = Parent(reference=parent.reference, lock=parent.digest, moved=moves)

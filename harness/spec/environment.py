@@ -45,7 +45,8 @@ class About:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
     """A declared environment. *suite* is the Debian suite of its base, e.g. ``bookworm``,
-    *platforms* are Debian's names of architectures; *build* names what is built from its source.
+    *platforms* are Debian's names of architectures. *build* names what may be built from source,
+    *build_requirements* bound what such a build uses, *build_os* are Debian packages for it alone.
     *without* names libraries and modules that it may lack; it doesn't change the lock.
 
     A customized one has a *change*; until its parent is known (`harness.lock.customized`) its
@@ -63,6 +64,8 @@ class Environment:
     platforms: tuple[str, ...] = ("amd64",)
     build: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    build_requirements: tuple[str, ...] = ()
+    build_os: tuple[str, ...] = ()
     change: Change | None = None
     about: About | None = None
 
@@ -86,6 +89,12 @@ class Environment:
             "resolver": self.resolver,
             "build": sorted(self.build),
         }
+        for key, values in (
+            ("build_requirements", self.build_requirements),
+            ("build_os", self.build_os),
+        ):
+            if values:
+                said[key] = sorted(values)
         if self.change is None:
             said |= {
                 "python": self.python,

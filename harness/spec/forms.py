@@ -68,6 +68,8 @@ class EnvironmentForm(Form):
     platforms: Platforms = ["x86_64"]
     build: PackageNames = []
     without: list[Text] = []
+    build_requirements: Requirements = []
+    build_os: DebianNames = []
     purpose: Text = ""
     owner: Text = ""
     end_of_life: date | None = None
@@ -88,6 +90,8 @@ class CustomizedForm(Form):
     resolver: Resolver = "pip-tools"
     build: PackageNames = []
     without: list[Text] = []
+    build_requirements: Requirements = []
+    build_os: DebianNames = []
     purpose: Text = ""
     owner: Text = ""
     end_of_life: date | None = None

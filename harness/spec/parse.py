@@ -82,6 +82,8 @@ def environment(folder: Path) -> Environment:
         resolver=form.resolver,
         build=tuple(form.build),
         without=tuple(form.without),
+        build_requirements=tuple(form.build_requirements),
+        build_os=tuple(form.build_os),
         about=About(
             purpose=form.purpose,
             owner=form.owner,

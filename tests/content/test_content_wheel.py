@@ -55,6 +55,15 @@ def test_data_folders_go_where_their_scheme_says(tmp_path: Path) -> None:
     assert (root / "usr/local/share/thing/a.txt").read_bytes() == b"a"
 
 
+def test_what_a_wheel_vendors_may_have_a_record_of_its_own(tmp_path: Path) -> None:
+    """As setuptools does; the wheel's own is the one at its top."""
+    vendored = "thing/_vendor/other-2.0.dist-info/RECORD"
+
+    root = unpacked(tmp_path, wheel(tmp_path, files={vendored: b"other.py,,\n"}))
+
+    assert b"other.py,,\n" == (root / SITE / vendored).read_bytes()
+
+
 def test_record_is_sorted_and_complete(tmp_path: Path) -> None:
     root = unpacked(tmp_path, wheel(tmp_path, files={"thing/z.py": b"", "thing/a.py": b""}))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from lock_fakes import (
 from harness.core.digest import hexadecimal, of_bytes
 from harness.core.errors import HashMismatch, LockedFileGone, NetworkUnavailable, ResolutionFailed
 from harness.lock import debian, fetch, pylock, wheel_index
-from harness.lock.lock import Deb, Lock, Wheel
+from harness.lock.lock import Deb, Lock, Source, Wheel
 from harness.lock.resolve import base_packages, resolve
 from harness.spec.environment import Environment
 from harness.world import sources
@@ -202,6 +204,53 @@ def test_the_folder_beside_a_lock_holds_its_wheels_and_no_others(
 
     assert ["app-1.0-py3-none-any.whl", "notes.txt"] == sorted(p.name for p in folder.iterdir())
     assert data == (folder / wheel.filename).read_bytes()
+
+
+def test_a_built_wheel_is_not_asked_for_but_what_it_is_built_from(
+    tmp_path: Path, store: Store, wheel: Wheel
+) -> None:
+    """The wheel itself is in no index: its source, and what the build needs, wheels and debs."""
+    data = b"a source"
+    (tmp_path / "root/files/odd-1.0.tar.gz").write_bytes(data)
+    archive = Archive(tmp_path / "archive")
+    source = Source(filename="odd-1.0.tar.gz", digest=of_bytes(data), requires=(wheel,))
+    odd = Wheel(
+        name="odd",
+        version="1.0",
+        filename="odd-1.0-py3-none-any.whl",
+        digest=of_bytes(b"built"),
+        built=source,
+    )
+    lock = replace(lock_of([odd], [archive.add("aa")]), build_debs=(archive.add("gcc"),))
+    with served(simple(tmp_path)) as server:
+        fetch.fetch(
+            lock,
+            store,
+            debian_source=archive.source,
+            python_source=python_source(f"{server.address}/simple"),
+        )
+
+    digests = [source.digest, wheel.digest, *(deb.digest for deb in lock.debs + lock.build_debs)]
+    assert all(store.has(digest) for digest in digests)
+    assert not store.has(odd.digest)
+
+
+def test_the_sources_of_built_wheels_lie_beside_the_wheels(tmp_path: Path, store: Store) -> None:
+    source = Source(filename="odd-1.0.tar.gz", digest=store.add(b"a source"))
+    odd = Wheel(
+        name="odd",
+        version="1.0",
+        filename="odd-1.0-py3-none-any.whl",
+        digest=store.add(b"built"),
+        built=source,
+    )
+
+    seen = []
+    for wheels in ([odd], [replace(odd, built=None)]):
+        fetch.link_wheels(lock_of(wheels), store, tmp_path / "wheels")
+        seen.append([sorted(os.listdir(tmp_path / name)) for name in ("wheels", "sdists")])
+
+    assert [[[odd.filename], [source.filename]], [[odd.filename], []]] == seen
 
 
 def tiny(folder: Path, **changes: object) -> Environment:

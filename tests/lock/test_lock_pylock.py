@@ -131,12 +131,32 @@ def test_a_built_wheel_and_a_parent_come_back(lock: Lock, digest: Digest, names:
         lock=digest,
         moved=(Move(name="numpy", before="1.0", after="2.0", why=("a needs b", "b needs c")),),
     )
-    lock = replace(lock, packages=packages, parent=parent, os=("libgomp1",))
+    tools = tuple(replace(deb, name=f"z{deb.name}") for deb in lock.debs)
+    shipped = replace(lock, packages=packages, parent=parent, os=("libgomp1",))
+    lock = replace(shipped, build_os=("gcc",), build_debs=tools)
 
     text = pylock.dumps(lock)
 
     Pylock.from_dict(tomllib.loads(text)).validate()
     assert lock == pylock.loads(text)
+    assert shipped.digest == lock.digest  # what a build needs is in no image
+
+
+def test_what_has_a_wheel_on_one_platform_alone_is_built_on_the_other_alone() -> None:
+    offered = Wheel(
+        name="app",
+        version="1.0",
+        filename="app-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+        digest=of_bytes(b"offered"),
+    )
+    source = Source(filename="app-1.0.tar.gz", digest=of_bytes(b"source"))
+    built = replace(offered, filename="app-1.0-py3-none-any.whl", built=source)
+    common = {"name": "x", "version": 1, "python": "3.11", "suite": "bookworm", "debs": ()}
+    common |= {"spec": of_bytes(b"spec"), "released": datetime(2026, 1, 1, tzinfo=UTC)}
+    amd64 = Lock(architecture="amd64", packages=(offered,), **common)  # type: ignore[arg-type]
+    arm64 = Lock(architecture="arm64", packages=(built,), **common)  # type: ignore[arg-type]
+
+    assert (amd64, arm64) == pylock.loads_all(pylock.dumps(amd64, arm64))
 
 
 @given(locks())

@@ -51,6 +51,22 @@ def test_what_may_be_left_out_has_a_default(tmp_path: Path):
     assert ((), (), "pip-tools") == (found.requirements, found.os, found.resolver)
 
 
+def test_what_is_built_and_with_what_is_read_and_counts(tmp_path: Path):
+    keys = {
+        "build": '["Num2Words", "docopt"]',
+        "build_requirements": '["setuptools < 81"]',
+        "build_os": '["gcc"]',
+    }
+
+    found = parse.environment(write(tmp_path / "all", **keys))
+
+    assert ("num2words", "docopt") == found.build
+    assert ("setuptools<81",) == found.build_requirements
+    assert ("gcc",) == found.build_os
+    fewer = [parse.environment(write(tmp_path / key, **keys | {key: None})) for key in keys]
+    assert 4 == len({found.digest, *(one.digest for one in fewer)})
+
+
 def test_trixie_comes_with_its_own_python(tmp_path: Path):
     found = parse.environment(write(tmp_path, python='"3.13"', base='{ debian = "trixie" }'))
 
