@@ -68,7 +68,7 @@ def case(requirement: str, folder: Path) -> dict[str, Any]:
     from harness.flows import clean_room
     from harness.flows import environment as flow
     from harness.image import model
-    from harness.lock.resolve import freedom
+    from harness.lock.freedom import freedom
     from harness.spec import parse
     from harness.stages import imports
     from harness.stages.load import Bench, Limits

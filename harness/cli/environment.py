@@ -20,8 +20,8 @@ from harness.image import layout, model
 from harness.image.image import Image
 from harness.lock import pylock, pylock_reading
 from harness.lock.fetch import link_wheels
+from harness.lock.freedom import freedom
 from harness.lock.lock import Lock
-from harness.lock.resolve import freedom
 from harness.spec import parse
 from harness.spec.environment import Environment
 from harness.stages import imports
@@ -43,13 +43,17 @@ def _source(command: F) -> F:
     return option(command)
 
 
-def _find(name: str, envs: Path | None) -> Environment:
-    """Return the environment that ``tabular`` or ``tabular:1`` names."""
+def _folder(envs: Path | None) -> Path:
+    """Return the folder of environments: the named one, the project's, else ``envs``."""
     source = envs
     if source is None and Path("harness.toml").is_file():
         source = parse.project(Path()).environments
-    source = source or Path("envs")
-    return parse.find(name, source)
+    return source or Path("envs")
+
+
+def _find(name: str, envs: Path | None) -> Environment:
+    """Return the environment that ``tabular`` or ``tabular:1`` names."""
+    return parse.find(name, _folder(envs))
 
 
 @click.command()

@@ -15,6 +15,8 @@ COMMANDS = {
     "promote": "promote",
     "why": "ledger",
     "env": "env",
+    "patch": "patch",
+    "audit": "audit",
     "lock": "environment",
     "fetch": "environment",
     "build": "environment",

@@ -91,6 +91,17 @@ class ToolMissing(HarnessError):
     """A program or optional dependency that this step needs is not installed."""
 
 
+# audit, patch
+class AdvisoriesMissing(HarnessError):
+    """There is no snapshot of advisories, or it says nothing of what was asked: no data."""
+
+    exit_code = 4
+
+
+class AdvisoriesInvalid(HarnessError):
+    """A snapshot holds what is no advisory in OSV's format."""
+
+
 # content, image, engine
 class PackageRefused(HarnessError):
     """A package holds what no image of ours may hold; named with its path."""

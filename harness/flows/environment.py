@@ -13,10 +13,12 @@ from harness.image import build
 from harness.image.build import Built
 from harness.lock import adopt, customized, debian, parent, pylock
 from harness.lock.fetch import fetch, fetch_debs
+from harness.lock.freedom import Freedom
 from harness.lock.from_source import Make, Resolved
 from harness.lock.lock import Deb, Lock, Source, Wheel
 from harness.lock.pip_tools import RunPython
-from harness.lock.resolve import Freedom, resolve
+from harness.lock.resolve import Prepare, resolve
+from harness.lock.resolve import Workshop as Where
 from harness.spec.environment import Environment
 from harness.world import sources
 from harness.world.store import Store
@@ -88,29 +90,6 @@ def locked(
     above = parent.locks(environment)
     effective = customized.effective(environment, above)
 
-    def prepare(debs: tuple[Deb, ...]) -> RunPython:
-        progress(f"fetching {len(debs)} OS packages")
-        fetch_debs(debs, store, source=sources.debian(effective.suite))
-        shipped = build.interpreter(debs, effective.python, store)
-        return lambda arguments, env, cwd, path: shipped.run(
-            list(arguments), env=env, cwd=cwd, path=path
-        )
-
-    def workshop(debs: tuple[Deb, ...]) -> Make:
-        def make(source: Source, resolved: Resolved) -> Wheel:
-            progress(f"building {source.filename}")
-            fetch_debs(debs, store, source=sources.debian(effective.suite))
-            place = Workshop(
-                engine=engine(),
-                store=store,
-                debs=debs,
-                python=effective.python,
-                architecture=debian.architecture(),
-            )
-            return sdist.locked(place, source, resolved)
-
-        return make
-
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
     after = resolve(
         environment,
@@ -118,14 +97,52 @@ def locked(
         parent=above,
         free=free,
         preferences=None if before else adopt.preferences(environment.folder),
-        prepare=prepare,
-        workshop=workshop,
+        prepare=preparing(effective, store, progress),
+        workshop=building(effective, store, engine, progress),
         store=store,
         now=now,
     )
     if write:
         pylock.write(environment.lock_path, *after)
     return before, after
+
+
+def preparing(environment: Environment, store: Store, progress: Progress) -> Prepare:
+    """Return what gives a resolver the interpreter of an effective *environment*."""
+
+    def prepare(debs: tuple[Deb, ...]) -> RunPython:
+        progress(f"fetching {len(debs)} OS packages")
+        if not all(store.has(deb.digest) for deb in debs):
+            fetch_debs(debs, store, source=sources.debian(environment.suite))
+        shipped = build.interpreter(debs, environment.python, store)
+        return lambda arguments, env, cwd, path: shipped.run(
+            list(arguments), env=env, cwd=cwd, path=path
+        )
+
+    return prepare
+
+
+def building(
+    environment: Environment, store: Store, engine: Callable[[], Engine], progress: Progress
+) -> Where:
+    """Return where sources of an effective *environment* are built, by an *engine*."""
+
+    def workshop(debs: tuple[Deb, ...]) -> Make:
+        def make(source: Source, resolved: Resolved) -> Wheel:
+            progress(f"building {source.filename}")
+            fetch_debs(debs, store, source=sources.debian(environment.suite))
+            place = Workshop(
+                engine=engine(),
+                store=store,
+                debs=debs,
+                python=environment.python,
+                architecture=debian.architecture(),
+            )
+            return sdist.locked(place, source, resolved)
+
+        return make
+
+    return workshop
 
 
 def counted(progress: Progress) -> Callable[[str, int, int], None]:

@@ -6,7 +6,7 @@ ranks them (PEP 425, PEP 600): those of the interpreter's own platform first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -36,8 +36,10 @@ def wheels(
     architecture: str,
     index: WheelIndex,
     built: Mapping[str, Wheel] | None = None,
+    known: Iterable[Wheel] = (),
 ) -> tuple[Wheel, ...]:
-    """Return the wheel of each of *pins*, sorted by name; *built* are those that no index has.
+    """Return the wheel of each of *pins*, sorted by name; of *known* ones the same file; *built*
+    are those that no index has.
 
     Raises ResolutionFailed when the index has no fitting one with a SHA-256, or the built one
     doesn't fit, and NetworkUnavailable.
@@ -48,11 +50,15 @@ def wheels(
     def ask(pin: Pin) -> None:
         pages[pin.name] = index.offers(pin.name)
 
-    http.in_parallel(ask, [p for p in pins if p.name not in built], name=lambda pin: pin.name)
+    there = {(wheel.name, wheel.version): wheel for wheel in known if wheel.built is None}
+    unknown = [p for p in pins if p.name not in built and (p.name, p.version) not in there]
+    http.in_parallel(ask, unknown, name=lambda pin: pin.name)
     needs = dependencies(pins)
     return tuple(
         replace(_usable(built[pin.name], python, architecture), dependencies=needs[pin.name])
         if pin.name in built
+        else replace(there[pin.name, pin.version], dependencies=needs[pin.name])
+        if pin.name not in pages
         else _wheel(pin, best(pages[pin.name], pin, python, architecture), needs[pin.name])
         for pin in pins
     )

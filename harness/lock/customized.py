@@ -10,7 +10,7 @@ and Sakallah, 2008).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from packaging.requirements import Requirement
@@ -68,21 +68,30 @@ def asked_by(environment: Environment, parent: Lock | None) -> dict[str, str]:
 
 
 def least(
-    question: Question, resolver: Resolver, parent: Mapping[str, str]
+    question: Question,
+    resolver: Resolver,
+    parent: Mapping[str, str],
+    *,
+    free: Set[str] | None = None,
 ) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     """Return the answer to *question* that moves the fewest of *parent*'s pins, and their names.
 
+    *free* pins may move though nothing excludes them; without it those that the question puts
+    bounds on. Where a pin moves, the one to keep is what the question says, if it can be had.
     Raises Unsolvable when no versions meet the question at all.
     """
 
     def ask(held: Mapping[str, str]) -> tuple[Pin, ...]:
         fixed = tuple(f"{name}=={version}" for name, version in sorted(held.items()))
-        keep = {**question.keep, **parent}
+        wished = {**stay, **question.keep} if held else {**question.keep, **stay}
+        keep = {name: version for name, version in wished.items() if name not in held}
         return resolver.pins(
             replace(question, constraints=(*question.constraints, *fixed), keep=keep)
         )
 
-    held = {name: version for name, version in parent.items() if name not in _bounded(question)}
+    stay = {name: version for name, version in parent.items() if name not in (free or ())}
+    free = _bounded(question) if free is None else free
+    held = {name: version for name, version in parent.items() if name not in free}
     try:
         return ask(held), tuple(sorted(set(parent) - set(held)))
     except Unsolvable:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-
-from packaging.utils import canonicalize_name
 
 from harness.core.errors import ResolutionFailed
 from harness.lock import choose, conflict, customized, debian, from_source
+from harness.lock.freedom import Fix, Freedom
 from harness.lock.from_source import FromSource, Make
 from harness.lock.lock import Deb, Lock, Parent, Wheel
 from harness.lock.pip_tools import PipTools, RunPython
 from harness.lock.pylock_reading import MACHINES
-from harness.lock.resolver import Question, Resolver, Unsolvable, requirement
+from harness.lock.resolver import Question, Resolver, Unsolvable
 from harness.lock.uv import Uv
 from harness.lock.wheel_index import WheelIndex
 from harness.spec.environment import Environment
@@ -41,34 +40,6 @@ Workshop = Callable[[tuple[Deb, ...]], Make]
 """Where sources are built: takes the Debian packages that a build sees."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Freedom:
-    """Which pins of an earlier lock may move though nothing excludes them: all, or the named."""
-
-    everything: bool = False
-    packages: frozenset[str] = frozenset()
-    bounds: tuple[str, ...] = ()
-
-    def kept(self, pins: Mapping[str, str]) -> dict[str, str]:
-        """Return those of *pins* that stay."""
-        if self.everything:
-            return {}
-        return {name: version for name, version in pins.items() if name not in self.packages}
-
-
-def freedom(upgrade: bool, packages: Iterable[str]) -> Freedom:
-    """Return what ``--upgrade`` and ``--upgrade-package 'P>=V'`` allow to move, and require of it.
-
-    Raises ResolutionFailed for what is no requirement.
-    """
-    wanted = [requirement(text) for text in packages]
-    return Freedom(
-        everything=upgrade,
-        packages=frozenset(canonicalize_name(one.name) for one in wanted),
-        bounds=tuple(sorted(str(one) for one in wanted if one.specifier)),
-    )
-
-
 def base_packages(environment: Environment) -> tuple[str, ...]:
     """Return the Debian packages that *environment* wants by name."""
     python = f"python{environment.python}"
@@ -82,6 +53,7 @@ def resolve(
     previous: Sequence[Lock] = (),
     parent: Sequence[Lock] = (),
     free: Freedom | None = None,
+    fix: Fix | None = None,
     preferences: Mapping[str, str] | None = None,
     prepare: Prepare,
     workshop: Workshop | None = None,
@@ -92,7 +64,8 @@ def resolve(
 ) -> tuple[Lock, ...]:
     """Return a lock of *environment* for each of its platforms; the same sources give the same.
 
-    *previous* pins stay unless the specification excludes them or *free* lets them move;
+    *previous* pins stay unless the specification excludes them or *free* lets them move; with a
+    *fix* nothing of them moves but what it is about, and what that forces, OS packages included;
     *preferences* are pins that a first lock starts from; Debian packages are those that the suite
     offers now. A customized environment comes with its *parent*'s locks. Packages that its
     ``build`` names are built in the *workshop* where no wheel fits. Sources are this machine's
@@ -101,25 +74,15 @@ def resolve(
     """
     free = free or Freedom()
     effective = customized.effective(environment, parent)
-    debian_source = debian_source or sources.debian(effective.suite)
     python_source = python_source or sources.python()
     before = {lock.architecture: lock for lock in previous}
     above = {lock.architecture: lock for lock in parent}
     locks: list[Lock] = []
     making: FromSource | None = None
     for architecture in _platforms(effective):
-        debs, tools, released = _debs(
-            effective, architecture, source=debian_source, store=store, now=now
-        )
         old = before.get(architecture)
-        if old is not None and old.debs == debs:
-            released = old.released  # a new date over the same packages is no change
-        resolver: Resolver
-        if effective.resolver == "uv":
-            resolver = Uv(source=python_source, cache=store.root / "resolver")
-        else:
-            run = prepare(debs)
-            resolver = PipTools(run_python=run, source=python_source, cache=store.root / "resolver")
+        debs, tools, released = _debs(effective, architecture, old, fix, debian_source, store, now)
+        resolver = door(effective, debs, prepare=prepare, source=python_source, store=store)
         index = WheelIndex(python_source)
         if making is not None:
             making = replace(making, resolver=resolver)
@@ -142,11 +105,17 @@ def resolve(
             requirements=effective.requirements,
             python=micro(debs, effective.python),
             architecture=architecture,
-            constraints=free.bounds,
-            keep=kept,
+            constraints=fix.bounds if fix else free.bounds,
+            keep=fix.kept(kept) if fix else kept,
         )
         packages, inherited = _packages(
-            question, making or resolver, index, store, above.get(architecture), effective
+            question,
+            making or resolver,
+            index,
+            store,
+            above.get(architecture),
+            effective,
+            fixing=(fix, old) if fix and old else None,
         )
         locks.append(
             Lock(
@@ -169,27 +138,50 @@ def resolve(
     return tuple(sorted(locks, key=lambda lock: lock.architecture))
 
 
+def door(
+    environment: Environment,
+    debs: tuple[Deb, ...],
+    *,
+    prepare: Prepare,
+    source: sources.Python,
+    store: Store,
+) -> Resolver:
+    """Return the resolver that *environment* names, for the interpreter in *debs*."""
+    cache = store.root / "resolver"
+    if environment.resolver == "uv":
+        return Uv(source=source, cache=cache)
+    return PipTools(run_python=prepare(debs), source=source, cache=cache)
+
+
 def _debs(
     environment: Environment,
     architecture: str,
-    *,
-    source: sources.Debian,
+    old: Lock | None,
+    fix: Fix | None,
+    source: sources.Debian | None,
     store: Store,
     now: datetime,
 ) -> tuple[tuple[Deb, ...], tuple[Deb, ...], datetime]:
-    """Return the Debian packages of the image, those that builds have besides, and their date."""
+    """Return the Debian packages of the image, those that builds have besides, and the date of
+    their index: *old* ones where a fix is not about them and this machine has them (an archive may
+    have dropped them), else the suite's."""
+    here = (store.has(deb.digest) for deb in (*old.debs, *old.build_debs)) if old else ()
+    if old and fix and not fix.os and all(here):
+        return old.debs, old.build_debs, old.released
 
     def closure(*more: str) -> tuple[tuple[Deb, ...], datetime]:
         return debian.resolve(
             (*base_packages(environment), *more),
             suite=environment.suite,
             architecture=architecture,
-            source=source,
+            source=source or sources.debian(environment.suite),
             store=store,
             now=now,
         )
 
     debs, released = closure()
+    if old is not None and old.debs == debs:
+        released = old.released  # a new date over the same packages is no change
     if not environment.build_os:
         return debs, (), released
     names = {deb.name for deb in debs}
@@ -228,12 +220,21 @@ def _packages(
     store: Store,
     parent: Lock | None,
     environment: Environment,
+    *,
+    fixing: tuple[Fix, Lock] | None,
 ) -> tuple[tuple[Wheel, ...], Parent | None]:
     moved: tuple[str, ...] = ()
     making = resolver if isinstance(resolver, FromSource) else None
     judge = making.known() if making else resolver
     try:
-        if parent is None:
+        if fixing is not None:
+            fix, old = fixing
+            base = fix.base(old, parent)
+            pins, _ = customized.least(question, resolver, base, free=fix.freed(base, old))
+            if parent is not None:
+                got = {pin.name: pin.version for pin in pins}
+                moved = tuple(n for n, v in sorted(parent.pins.items()) if got.get(n) != v)
+        elif parent is None:
             pins = resolver.pins(question)
         else:
             pins, moved = customized.least(question, resolver, parent.pins)
@@ -245,12 +246,14 @@ def _packages(
             named = ", ".join(f'"{name}"' for name in sorted(unbuilt))
             failure.hint = f"build = [{named}] in environment.toml builds it from its source"
         raise failure from unsolvable
+    known = (*fixing[1].packages, *(parent.packages if parent else ())) if fixing else ()
     wheels = choose.wheels(
         pins,
         python=question.python,
         architecture=question.architecture,
         index=index,
         built=making.built(pins) if making else None,
+        known=known,
     )
     if parent is None:
         return wheels, None

@@ -1,7 +1,8 @@
 """Where files come from: the user's configuration, else what this machine's pip and apt use.
 
 Configuration, never code: no host is known here. ``[sources]`` in the user's configuration may
-set ``debian`` (an archive's address), ``debian_keyring`` (a file) and ``pypi`` (a simple index).
+set ``debian`` (an archive's address), ``debian_keyring`` (a file), ``pypi`` (a simple index) and
+``advisories`` (a snapshot in OSV's format).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
-KEYS = ("debian", "debian_keyring", "pypi")
+KEYS = ("debian", "debian_keyring", "pypi", "advisories")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +128,13 @@ def python(
         ),
         retries=int(pip["retries"]) if "retries" in pip else None,
     )
+
+
+def advisories(*, settings: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Return where the user's configuration says that a snapshot of advisories lies; or nowhere."""
+    settings = configured() if settings is None else settings
+    named = settings.get("advisories")
+    return (Path(named).expanduser(),) if named else ()
 
 
 def pip_settings(lines: Iterable[str] | None = None) -> Mapping[str, str]:

@@ -14,8 +14,8 @@ from harness.engine.select import select
 from harness.flows import environment as flow
 from harness.lock import pylock
 from harness.lock.fetch import fetch, link_wheels, offered_files
+from harness.lock.freedom import Freedom
 from harness.lock.lock import Lock
-from harness.lock.resolve import Freedom
 from harness.spec.environment import Environment
 from harness.world import clock
 from harness.world.store import Store
