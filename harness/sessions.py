@@ -88,7 +88,8 @@ def environment_of(folder: Path) -> list[str]:
     declared = _declared(folder)
     name = str(declared.get("model", {}).get("environment", "")).partition(":")[0]
     source = declared.get("environments", {}).get("source", "../envs")
-    return [name, "--envs", os.path.normpath(folder / source)] if name else []
+    place = source if "://" in source else os.path.normpath(folder / source)
+    return [name, "--envs", place] if name else []
 
 
 def dependencies(script: str) -> list[str]:

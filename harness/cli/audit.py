@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from harness.cli.environment import _find, _folder, _source
 from harness.cli.output import emit, fails_well, output_option
+from harness.cli.place import folder, maintained, source_option
 from harness.core.errors import LockMissing, SpecInvalid, UnknownEnvironment
 from harness.lock import advisories, allowed, parent, pylock
 from harness.lock.advisories import Advisories
@@ -41,7 +41,7 @@ def advisories_option(command: Any) -> Any:
 @click.command()
 @click.argument("what", nargs=-1, metavar="[NAME|LOCK]…")
 @click.option("--all", "everything", is_flag=True, help="Every environment of the folder.")
-@_source
+@source_option
 @advisories_option
 @click.option(
     "--severity",
@@ -68,7 +68,7 @@ def advisories_option(command: Any) -> Any:
 def audit(
     what: tuple[str, ...],
     everything: bool,
-    envs: Path | None,
+    envs: str | None,
     snapshot: tuple[Path, ...],
     severity: str,
     fixable: bool,
@@ -119,16 +119,16 @@ def audit(
     sys.exit(code)
 
 
-def _named(what: tuple[str, ...], envs: Path | None) -> Iterator[tuple[Path, tuple[Lock, ...]]]:
+def _named(what: tuple[str, ...], envs: str | None) -> Iterator[tuple[Path, tuple[Lock, ...]]]:
     for one in what:
         if one.endswith(".toml") or Path(one).is_file():
             yield Path(one), _read(Path(one))
             continue
         try:
-            found = _find(one, envs)
+            found = maintained(one, envs)
         except UnknownEnvironment:
             name, colon, version = one.partition(":")
-            older = _find(name, envs).folder
+            older = maintained(name, envs).folder
             if not colon or not (older / f"pylock.{version}.toml").is_file():
                 raise
             yield older / f"pylock.{version}.toml", parent.found(one, older.parent)
@@ -136,12 +136,12 @@ def _named(what: tuple[str, ...], envs: Path | None) -> Iterator[tuple[Path, tup
         yield found.lock_path, _read(found.lock_path, found.name)
 
 
-def _everything(envs: Path | None) -> Iterator[tuple[Path, tuple[Lock, ...]]]:
-    folder = _folder(envs)
-    names = sorted(file.parent.name for file in folder.glob(f"*/{ENVIRONMENT_FILE}"))
+def _everything(envs: str | None) -> Iterator[tuple[Path, tuple[Lock, ...]]]:
+    place = folder(envs, doing="an audit of all needs their folder")
+    names = sorted(file.parent.name for file in place.glob(f"*/{ENVIRONMENT_FILE}"))
     if not names:
         raise UnknownEnvironment(
-            f"there is no environment in {folder}", hint="--envs names the folder of environments"
+            f"there is no environment in {place}", hint="--envs names the folder of environments"
         )
     yield from _named(tuple(names), envs)
 
@@ -161,9 +161,9 @@ def _lists(chosen: list[tuple[Path, tuple[Lock, ...]]], lists: tuple[Path, ...])
         yield from lists
         return
     for path, _ in chosen:
-        for folder in (path.resolve().parent, path.resolve().parent.parent):
-            if (folder / ALLOWED_FILE).is_file():
-                yield folder / ALLOWED_FILE
+        for near in (path.resolve().parent, path.resolve().parent.parent):
+            if (near / ALLOWED_FILE).is_file():
+                yield near / ALLOWED_FILE
 
 
 def _notes(

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import click
 
+from harness.cli import curated
 from harness.cli.adopt import adopt
 from harness.cli.consumers import consumers
+from harness.cli.venv import venv
 
 
 @click.group()
 def env() -> None:
-    """Make environments from what exists; see who uses them."""
+    """Make, list, check and release environments; see who uses them."""
 
 
-env.add_command(adopt)
-env.add_command(consumers)
+for command in (
+    curated.list_,
+    curated.show,
+    curated.release,
+    curated.check,
+    curated.accept,
+    venv,
+    adopt,
+    consumers,
+):
+    env.add_command(command)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from harness.cli import bench
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
+from harness.cli.place import found as find
+from harness.cli.place import maintained, source_option
 from harness.core.digest import Digest, short
 from harness.core.errors import SpecMissing, UnknownEnvironment
 from harness.engine.select import select
@@ -23,42 +24,16 @@ from harness.lock.fetch import link_wheels
 from harness.lock.freedom import freedom
 from harness.lock.lock import Lock
 from harness.spec import parse
-from harness.spec.environment import Environment
-from harness.stages import imports
+from harness.stages import imports, smoke
 from harness.stages.load import Bench, Limits
 from harness.stages.stage import StageResult
 from harness.world import clock
 from harness.world.store import Store
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _source(command: F) -> F:
-    option = click.option(
-        "--envs",
-        type=click.Path(path_type=Path),
-        default=None,
-        help="The folder of environments.  [default: that of ./harness.toml, else ./envs]",
-    )
-    return option(command)
-
-
-def _folder(envs: Path | None) -> Path:
-    """Return the folder of environments: the named one, the project's, else ``envs``."""
-    source = envs
-    if source is None and Path("harness.toml").is_file():
-        source = parse.project(Path()).environments
-    return source or Path("envs")
-
-
-def _find(name: str, envs: Path | None) -> Environment:
-    """Return the environment that ``tabular`` or ``tabular:1`` names."""
-    return parse.find(name, _folder(envs))
-
 
 @click.command()
 @click.argument("name")
-@_source
+@source_option
 @click.option("--upgrade", is_flag=True, help="Let every pin move to what is newest.")
 @click.option(
     "--upgrade-package",
@@ -72,14 +47,14 @@ def _find(name: str, envs: Path | None) -> Environment:
 @fails_well
 def lock(
     name: str,
-    envs: Path | None,
+    envs: str | None,
     upgrade: bool,
     packages: tuple[str, ...],
     check: bool,
     output: str,
 ) -> None:
     """Resolve an environment and write its lock, with the sha256 of every file."""
-    environment = _find(name, envs)
+    environment = maintained(name, envs)
     store = bench.store()
     before, after = flow.locked(
         environment,
@@ -145,12 +120,12 @@ def _moved(before: tuple[Lock, ...], after: tuple[Lock, ...]) -> dict[str, list[
 
 @click.command()
 @click.argument("name")
-@_source
+@source_option
 @output_option
 @fails_well
-def fetch(name: str, envs: Path | None, output: str) -> None:
+def fetch(name: str, envs: str | None, output: str) -> None:
     """Download what a lock names, and put the wheels beside it for pip and uv."""
-    environment = _find(name, envs)
+    environment = maintained(name, envs)
     locked, store = pylock.read(environment), bench.store()
     flow.fetched(locked, store, engine=lambda: bench.engine("auto"), progress=progress)
     folder = environment.folder / pylock_reading.WHEELS
@@ -166,20 +141,20 @@ def fetch(name: str, envs: Path | None, output: str) -> None:
 
 @click.command()
 @click.argument("what")
-@_source
+@source_option
 @bench.bench_options
 @output_option
 @fails_well
-def build(what: str, envs: Path | None, output: str, challenger: str, **options: Any) -> None:
+def build(what: str, envs: str | None, output: str, challenger: str, **options: Any) -> None:
     """Build an environment by NAME and prove its imports, or the model in a FOLDER."""
     if Path(what).is_dir() and not (Path(what) / "environment.toml").is_file():
         _build_model(Path(what), challenger, options, output)
         return
+    store = bench.store()
     if Path(what, "environment.toml").is_file():
         environment = parse.environment(Path(what))
     else:
-        environment = _find(what, envs)
-    store = bench.store()
+        environment = find(what, envs, store)
     opened = flow.opened(
         environment,
         store,
@@ -194,19 +169,20 @@ def build(what: str, envs: Path | None, output: str, challenger: str, **options:
         limits=Limits(seconds=options["seconds"], memory=options["memory"]),
     )
     runtime = {"runtime": model.runtime_tree(store)}
-    proved = imports.check(
-        place,
-        model.partial(opened.built, runtime, store),
-        outside=clean_room.outside(opened, store),
-        progress=progress,
-    )
+    runnable = model.partial(opened.built, runtime, store)
+    outside = clean_room.outside(opened, store)
+    proved = [imports.check(place, runnable, outside=outside, progress=progress)]
+    if environment.about and environment.about.smoke:
+        progress("smoke test")
+        proved.append(smoke.check(place, runnable, environment.about.smoke))
     progress_done()
     name = opened.lock.reference
-    body = {**_built(name, image), "imports": proved.body()}
-    lines = [_summary(name, image), f"imports      {proved.summary}"]
-    lines += told(proved)
+    lines = [_summary(name, image)]
+    for result in proved:
+        lines += [f"{result.stage:<12} {result.summary}", *told(result)]
+    body = {**_built(name, image), **{result.stage: result.body() for result in proved}}
     emit(body, "\n".join(lines), output)
-    sys.exit(0 if proved.passed else 1)
+    sys.exit(0 if all(result.passed for result in proved) else 1)
 
 
 def told(proved: StageResult) -> list[str]:
@@ -261,7 +237,7 @@ def image() -> None:
     """Look at a built image, or write it for other tools."""
 
 
-def _image(what: str, envs: Path | None, store: Store, challenger: str) -> tuple[str, Image]:
+def _image(what: str, envs: str | None, store: Store, challenger: str) -> tuple[str, Image]:
     """Return an image by digest, by environment, or by model folder."""
     if what.startswith("sha256:"):
         found = model.find(Digest(what), store)
@@ -277,18 +253,18 @@ def _image(what: str, envs: Path | None, store: Store, challenger: str) -> tuple
         )
         return f"{on.declared.name}:latest", line.assembled(on, line.trained(on)[0])
     opened = flow.opened(
-        _find(what, envs), store, engine=lambda: bench.engine("auto"), progress=progress
+        find(what, envs, store), store, engine=lambda: bench.engine("auto"), progress=progress
     )
     return opened.lock.reference, opened.built.image
 
 
 @image.command("show")
 @click.argument("what")
-@_source
+@source_option
 @click.option("--challenger", default="", help="A variant of [challengers].")
 @output_option
 @fails_well
-def show(what: str, envs: Path | None, challenger: str, output: str) -> None:
+def show(what: str, envs: str | None, challenger: str, output: str) -> None:
     """Show the layers of an environment, a model folder or a digest."""
     name, found = _image(what, envs, bench.store(), challenger)
     progress_done()
@@ -307,11 +283,11 @@ def show(what: str, envs: Path | None, challenger: str, output: str) -> None:
     required=True,
     help="A folder (OCI layout), or a file that ends in .tar (for `docker load` as well).",
 )
-@_source
+@source_option
 @click.option("--challenger", default="", help="A variant of [challengers].")
 @output_option
 @fails_well
-def export(what: str, to: Path, envs: Path | None, challenger: str, output: str) -> None:
+def export(what: str, to: Path, envs: str | None, challenger: str, output: str) -> None:
     """Write an image as an OCI layout, for docker, podman, skopeo and others."""
     store = bench.store()
     name, found = _image(what, envs, store, challenger)

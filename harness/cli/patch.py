@@ -10,8 +10,8 @@ import click
 
 from harness.cli import bench
 from harness.cli.audit import advisories_option
-from harness.cli.environment import _folder
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
+from harness.cli.place import folder
 from harness.core.errors import SpecInvalid
 from harness.flows import patch as flow
 from harness.flows import patch_summary
@@ -63,7 +63,8 @@ def patch(
     if bool(names) == everything:
         raise SpecInvalid("name environments, or --all", hint=f"harness patch '{what}' --all")
     aim = target(what, lambda: advisories.load(snapshot or sources.advisories()))
-    environments = flow.chosen(folders or (_folder(None),), names)
+    here = folders or (folder(None, doing="what was pulled is not patched"),)
+    environments = flow.chosen(here, names)
     shop = flow.Shop(
         store=bench.store(),
         engine=lambda: bench.engine("auto"),
@@ -75,7 +76,7 @@ def patch(
     progress_done()
     write = not dry_run and (keep_going or not outcome.failed)
     if write:
-        flow.write(outcome.patched)
+        flow.write(outcome.patched, shop.store)
     markdown = patch_summary.markdown(aim, outcome)
     if summary is not None and str(summary) != "-":
         files.write_atomic(summary, markdown.encode())

@@ -53,6 +53,20 @@ class PlatformMissing(HarnessError):
     """The lock holds no packages for this kind of machine."""
 
 
+class EnvironmentChanged(HarnessError):
+    """A name stands for another lock than the one that ``environment.lock`` records."""
+
+
+class ReleaseFinal(HarnessError):
+    """What would change a released version, which never changes."""
+
+
+class ReleaseBroken(HarnessError):
+    """A released lock is gone, or is not the one that was released."""
+
+    exit_code = 1
+
+
 class ResolutionFailed(HarnessError):
     """The requirements can't be resolved."""
 
@@ -83,6 +97,12 @@ class SignatureInvalid(HarnessError):
 
 class NetworkUnavailable(HarnessError):
     """A source could not be reached."""
+
+    exit_code = 3
+
+
+class AccessRefused(HarnessError):
+    """A registry wants another login, or none may do this."""
 
     exit_code = 3
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.core.errors import DataMissing, HarnessError, SpecMissing
 from harness.ledger import history, sqlite
 from harness.ledger.entry import RESULT
+from harness.lock import resolved
 from harness.spec import document
 from harness.world.clock import Clock
 
 LEDGER_FILE = "ledger.db"
-LOCK_FILE = "environment.lock"
 _PASSED_OVER = {".git", ".nox", ".tox", ".venv", "venv", "node_modules", "__pycache__"}
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]*:[0-9]+")
 
@@ -44,34 +43,14 @@ def consumers(reference: str, places: Sequence[Path], *, clock: Clock) -> tuple[
     read = 0
     for file in _files(places):
         read += 1
-        users = _locked(file) if file.name == LOCK_FILE else _promoted(file, clock)
+        users = _locked(file) if file.name == resolved.FILE else _promoted(file, clock)
         found |= {one for one in users if reference in (one.environment, _name(one.environment))}
     if not read:
         raise DataMissing(
-            f"no data: no ledger and no {LOCK_FILE} in {', '.join(map(str, places))}",
-            hint=f"name folders of models, ledger files, or {LOCK_FILE} files",
+            f"no data: no ledger and no {resolved.FILE} in {', '.join(map(str, places))}",
+            hint=f"name folders of models, ledger files, or {resolved.FILE} files",
         )
     return tuple(sorted(found, key=lambda c: (c.environment, c.name, str(c.where))))
-
-
-def references(raw: Any) -> Iterator[str]:
-    """Yield the environments that the content of an ``environment.lock`` names, in its order.
-
-    ``reference = "tabular:3"``, ``name`` beside ``version``, or a table of that name.
-    """
-    if isinstance(raw, Mapping):
-        name, version = raw.get("name"), raw.get("version")
-        if isinstance(name, str) and isinstance(version, int):
-            yield f"{name}:{version}"
-        for key, value in raw.items():
-            if isinstance(value, str) and key in ("reference", "environment", "from"):
-                yield value
-            if isinstance(value, Mapping) and _REFERENCE.fullmatch(key):
-                yield key
-            yield from references(value)
-    elif isinstance(raw, list):
-        for one in raw:
-            yield from references(one)
 
 
 def _promoted(file: Path, clock: Clock) -> Iterator[Consumer]:
@@ -92,9 +71,8 @@ def _promoted(file: Path, clock: Clock) -> Iterator[Consumer]:
 
 def _locked(file: Path) -> Iterator[Consumer]:
     owner = _owner(file.parent)
-    for environment in dict.fromkeys(references(document.toml(file))):
-        if _REFERENCE.fullmatch(environment):
-            yield Consumer(environment=environment, name=owner, champion=None, where=file)
+    for one in resolved.read(file.parent):
+        yield Consumer(environment=one.name, name=owner, champion=None, where=file)
 
 
 def _owner(folder: Path) -> str:
@@ -125,7 +103,7 @@ def _files(places: Sequence[Path]) -> Iterator[Path]:
 def _within(folder: Path) -> Iterator[Path]:
     for at, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - _PASSED_OVER)
-        yield from (Path(at) / name for name in sorted({LEDGER_FILE, LOCK_FILE} & set(names)))
+        yield from (Path(at) / name for name in sorted({LEDGER_FILE, resolved.FILE} & set(names)))
 
 
 def _name(reference: str) -> str:

@@ -11,7 +11,8 @@ from harness.flows import sdist
 from harness.flows.sdist import Workshop
 from harness.image import build
 from harness.image.build import Built
-from harness.lock import adopt, customized, debian, parent, pylock
+from harness.lock import adopt, customized, debian, parent, pylock, releases, resolved
+from harness.lock import source as place
 from harness.lock.fetch import fetch, fetch_debs
 from harness.lock.freedom import Freedom
 from harness.lock.from_source import Make, Resolved
@@ -19,7 +20,9 @@ from harness.lock.lock import Deb, Lock, Source, Wheel
 from harness.lock.pip_tools import RunPython
 from harness.lock.resolve import Prepare, resolve
 from harness.lock.resolve import Workshop as Where
+from harness.spec import parse
 from harness.spec.environment import Environment
+from harness.spec.project import Project
 from harness.world import sources
 from harness.world.store import Store
 
@@ -35,6 +38,24 @@ class Opened:
     without: tuple[str, ...] = ()
 
 
+def found(project: Project, reference: str, store: Store) -> Environment:
+    """Return the environment that *reference* names for *project*, from its folder or registry.
+
+    Which lock that is, is recorded in the project's environment.lock at its first use, and any
+    other is EnvironmentChanged from then on. Raises what ``parse.find`` and ``pylock.read`` raise.
+    """
+    known = resolved.recorded(project.folder, reference)
+    folder = place.folder(project.source, reference, store, known=known)
+    environment = parse.find(reference, folder)
+    pylock.read_all(environment)
+    resolved.hold(
+        project.folder,
+        place.resolved(environment, project.source, project.folder),
+        among=project.wanted,
+    )
+    return environment
+
+
 def opened(
     environment: Environment,
     store: Store,
@@ -45,9 +66,10 @@ def opened(
 ) -> Opened:
     """Return the environment's lock and image, fetching and building what is not here yet.
 
-    Raises LockMissing, LockOutOfDate, and what ``fetched`` and ``build`` raise.
+    Raises LockMissing, LockOutOfDate, ReleaseBroken, and what ``fetched`` and ``build`` raise.
     """
     lock = pylock.read(environment)
+    releases.verify(environment.folder, environment.reference, version=environment.version)
     fetched(lock, store, engine=engine, progress=progress)
     built = build.environment(lock, store, workers=workers, progress=progress)
     return Opened(lock=lock, built=built, without=environment.without)
@@ -81,13 +103,21 @@ def locked(
     """Resolve *environment*, write its lock (unless *write* is false), and return the locks before
     (if any) and after, one for each platform. An *engine* builds what has no wheel.
 
-    The old lock stays until the new one is whole. A damaged old lock is refused, not replaced.
+    The old lock stays until the new one is whole. A damaged old lock is refused, not replaced, and
+    a released one is final: it comes back as it is, and ReleaseFinal or ReleaseBroken is raised
+    where it would have to change or has been changed.
     """
+    releases.verify(environment.folder, environment.name)
+    if releases.of(environment) is not None:
+        wish = "" if free == Freedom() else "its pins don't move any more"
+        releases.refuse_change(environment, wish=wish)
+        final = pylock.read_all(environment)
+        return final, final
     before: tuple[Lock, ...] = ()
     if environment.lock_path.is_file():
         path = environment.lock_path
         before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
-    above = parent.locks(environment)
+    above = parent.locks(environment, store)
     effective = customized.effective(environment, above)
 
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
@@ -104,6 +134,7 @@ def locked(
     )
     if write:
         pylock.write(environment.lock_path, *after)
+        parent.record(environment, store)
     return before, after
 
 

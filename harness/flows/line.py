@@ -16,11 +16,12 @@ from harness.contract.claims import Claims, claims_of
 from harness.core.digest import Digest
 from harness.core.errors import DataMissing, NotBuiltYet, SpecInvalid
 from harness.engine.engine import Engine
+from harness.flows import environment as environments
 from harness.flows.environment import Opened, opened
 from harness.image import code, model
 from harness.image.image import Image
 from harness.image.model import Runnable
-from harness.spec import parse, running
+from harness.spec import running
 from harness.spec.nearest import did_you_mean
 from harness.spec.project import Contract, Data, Model, Project
 from harness.stages import load, train
@@ -101,7 +102,7 @@ def begin(
     challenger, NotBuiltYet for documents, DataMissing for a data file that is not there.
     """
     declared = _variant(project, challenger)
-    assert declared.environment is not None and project.environments is not None
+    assert declared.environment is not None
     if declared.input == "documents":
         raise NotBuiltYet(
             'a model with input = "documents" is checked on this machine alone, not in its image',
@@ -109,7 +110,7 @@ def begin(
         )
     found = _files(project, required)
     environment = opened(
-        parse.find(declared.environment, project.environments),
+        environments.found(project, declared.environment, store),
         store,
         engine=lambda: engine,
         workers=workers,

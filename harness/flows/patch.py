@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError, ResolutionFailed, SpecInvalid, UnknownEnvironment
 from harness.engine.engine import Engine
 from harness.flows.environment import Progress, building, preparing
-from harness.lock import customized, parent, patch, patch_why, pylock
+from harness.lock import customized, parent, patch, patch_why, pylock, resolved
 from harness.lock.advisories import packages
 from harness.lock.lock import Lock, Move
 from harness.lock.patch import Target
@@ -120,8 +120,9 @@ def patched(target: Target, environments: Iterable[Environment], shop: Shop) -> 
     return Outcome(patched=tuple(done.values()), fine=fine, failed=failed)
 
 
-def write(patches: Sequence[Patched]) -> None:
-    """Write the locks, then the specifications, of all *patches*; on any failure nothing stays."""
+def write(patches: Sequence[Patched], store: Store) -> None:
+    """Write the locks, then the specifications and which parents they start from, of all *patches*;
+    on any failure nothing stays."""
     kept: dict[Path, bytes] = {}
     made: list[Path] = []
     try:
@@ -132,11 +133,18 @@ def write(patches: Sequence[Patched]) -> None:
             spec = one.before.folder / ENVIRONMENT_FILE
             kept[spec] = spec.read_bytes()
             files.write_atomic(spec, one.text.encode())
+        for one in patches:
+            record = one.after.folder / resolved.FILE
+            if record.is_file():
+                kept[record] = record.read_bytes()
+            elif one.after.change is not None:
+                made.append(record)
+            parent.record(one.after, store)
     except BaseException:
         for path, data in kept.items():
             files.write_atomic(path, data)
         for path in made:
-            path.unlink()
+            path.unlink(missing_ok=True)
         raise
 
 
@@ -148,7 +156,7 @@ def _patched(
     found = patch.hits(target, old)
     if not found:
         return _spared(target, old)
-    above, reference = _parent(target, environment, done)
+    above, reference = _parent(target, environment, done, shop.store)
     after = _next(environment, reference)
     index = WheelIndex(shop.python)
     fix = patch.fix(target, found, old, index.offers)
@@ -190,14 +198,14 @@ def _patched(
 
 
 def _parent(
-    target: Target, environment: Environment, done: Mapping[Path, Patched]
+    target: Target, environment: Environment, done: Mapping[Path, Patched], store: Store
 ) -> tuple[tuple[Lock, ...], str]:
     """Return the locks that *environment* starts from now, and their reference: the patched ones
     where what its parent has must go."""
     change = environment.change
     if change is None:
         return (), ""
-    locks = parent.locks(environment)
+    locks = parent.locks(environment, store)
     above = done.get(Path(change.source).resolve() / change.parent.partition(":")[0])
     if above is not None and above.before.reference == change.parent:
         return above.locks, above.after.reference

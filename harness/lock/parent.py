@@ -1,40 +1,75 @@
-"""Where a customized environment's parent is found: a folder of environments.
+"""Where a customized environment's parent is found: a folder of environments, or a registry.
 
 ``tabular:3`` is ``SOURCE/tabular/pylock.3.toml``. A released version keeps its lock there, whatever
-``environment.toml`` has become since.
+``environment.toml`` has become since. ``environment.lock`` in the child's folder remembers which
+lock that was.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from harness.core.errors import LockInvalid, UnknownEnvironment
-from harness.lock import pylock
+from harness.core.errors import LockInvalid, LockOutOfDate, UnknownEnvironment
+from harness.lock import pylock, releases, resolved
+from harness.lock import source as place
 from harness.lock.lock import Lock
-from harness.spec import document
+from harness.lock.resolved import Resolved
+from harness.spec import document, parse
 from harness.spec.environment import Environment
 from harness.spec.nearest import nearest
 from harness.spec.parse import ENVIRONMENT_FILE
+from harness.world import files
+from harness.world.store import Store
 
 DEEPEST = 20
 """How many parents a chain may have: more is a mistake."""
 
 
-def locks(environment: Environment) -> tuple[Lock, ...]:
+def locks(environment: Environment, store: Store) -> tuple[Lock, ...]:
     """Return the locks of *environment*'s parent, one for each platform; nothing without a parent.
 
-    Raises UnknownEnvironment, which lists what there is, and LockInvalid, also for a parent that
-    is, over its own parents, *environment* itself.
+    Raises UnknownEnvironment, which lists what there is, also for a parent that is, over its own
+    parents, *environment* itself; EnvironmentChanged when it is not the lock that environment.lock
+    records; what ``found`` raises, and what a registry raises.
     """
     change = environment.change
     if change is None:
         return ()
     refuse_circle(environment)
-    return found(change.parent, Path(change.source))
+    known = resolved.recorded(environment.folder, change.parent)
+    folder = place.folder(change.source, change.parent, store, known=known)
+    above = found(change.parent, folder)
+    resolved.verify(environment.folder, identity(environment, folder))
+    return above
+
+
+def identity(environment: Environment, folder: Path) -> Resolved:
+    """Return what the parent of a customized *environment*, found in *folder*, stands for."""
+    assert environment.change is not None
+    name, _, version = environment.change.parent.partition(":")
+    return Resolved(
+        name=environment.change.parent,
+        lock=files.digest_of(folder / name / f"pylock.{version}.toml"),
+        source=place.told(environment.change.source, environment.folder),
+    )
+
+
+def record(environment: Environment, store: Store) -> None:
+    """Write down in environment.lock which lock *environment*'s parent is, if it has one."""
+    change = environment.change
+    if change is None:
+        return
+    known = resolved.recorded(environment.folder, change.parent)
+    folder = place.folder(change.source, change.parent, store, known=known)
+    resolved.hold(environment.folder, identity(environment, folder), among=())
 
 
 def found(reference: str, source: Path) -> tuple[Lock, ...]:
-    """Return the locks of ``NAME:VERSION`` in the folder *source*; raises as ``locks`` does."""
+    """Return the locks of ``NAME:VERSION`` in the folder *source*.
+
+    Raises UnknownEnvironment, LockInvalid, LockOutOfDate for a lock that is older than its own
+    specification, ReleaseBroken for one that is not what was released.
+    """
     name, _, version = reference.partition(":")
     path = source / name / f"pylock.{version}.toml"
     try:
@@ -48,6 +83,14 @@ def found(reference: str, source: Path) -> tuple[Lock, ...]:
         raise LockInvalid(
             f"{path} is the lock of {read[0].reference}", hint="take it from version control again"
         )
+    file = path.parent / ENVIRONMENT_FILE
+    current = file.is_file() and f"{name}:{document.toml(file).get('version')}" == reference
+    if current and parse.environment(path.parent).digest != read[0].spec:
+        raise LockOutOfDate(
+            f"{file} changed after {path.name} was written",
+            hint=f"harness lock {name}, where it is maintained",
+        )
+    releases.verify(path.parent, reference, version=read[0].version)
     return read
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -54,6 +54,8 @@ def _value(value: Any, *, broken: bool = False) -> str:
             return str(value)
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
         case list() | tuple():
             items = [_value(item) for item in value]
             if broken and len(items) > 1:

@@ -17,7 +17,6 @@ from harness.spec.values import (
     DebianNames,
     Exceptions,
     Expect,
-    Folder,
     Function,
     Labels,
     Later,
@@ -101,7 +100,7 @@ class CustomizedForm(Form):
 class EnvironmentsForm(Form):
     """``[environments]``."""
 
-    source: Folder = "../envs"
+    source: Source = "../envs"
 
 
 class VariantForm(Form):

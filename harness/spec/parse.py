@@ -154,10 +154,12 @@ def _project(form: ProjectForm, file: Path, inputs: Mapping[str, Any]) -> Projec
     folder = file.parent
     declared = form.model.model_dump(exclude_unset=True)
     limit = form.guardrails.artifact_size
+    registry = "://" in form.environments.source
     return Project(
         folder=folder,
         file=file,
-        environments=_path(folder, form.environments.source),
+        environments=None if registry else _path(folder, form.environments.source),
+        registry=form.environments.source if registry else "",
         model=_model(declared),
         challengers={
             name: _model(declared | variant.model_dump(exclude_unset=True))
@@ -242,6 +244,8 @@ def _unmet(raw: Mapping[str, Any], folder: Path, needs: frozenset[str]) -> Itera
         place: Place = tuple(need.split("."))
         if need == "environments":
             source = value_at(raw, ("environments", "source"))
+            if isinstance(source, str) and "://" in source:
+                continue
             where = _path(folder, source if isinstance(source, str) else "../envs")
             if not where.is_dir():
                 text = f"{where} is not a folder"

@@ -119,17 +119,30 @@ class Ledger:
 class Project:
     """A parsed ``harness.toml``. *folder* is the model's working directory and import path.
 
-    *environments* is the absolute folder of environments, there or not; *challengers* maps a
-    variant's name to the model as that variant declares it.
+    *environments* is the absolute folder of environments, there or not, unless they come from a
+    *registry* (``oci://…``); *challengers* maps a variant's name to the model as that variant
+    declares it.
     """
 
     folder: Path
     file: Path
     model: Model
     environments: Path | None = None
+    registry: str = ""
     challengers: Mapping[str, Model] = field(default_factory=dict)
     data: Data | None = None
     success: Success | None = None
     guardrails: Guardrails = field(default_factory=Guardrails)
     contract: Contract | None = None
     ledger: Ledger
+
+    @property
+    def source(self) -> str:
+        """Where environments come from: a folder or a registry."""
+        return self.registry or str(self.environments)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The environments that the model and its variants name, sorted."""
+        models = (self.model, *self.challengers.values())
+        return tuple(sorted({m.environment for m in models if m.environment is not None}))

@@ -153,12 +153,6 @@ def _resolver(value: str) -> str:
     return value
 
 
-def _folder(value: str) -> str:
-    if _scheme(value):
-        raise NotYet(f'"{value}" is not built yet; a folder is')
-    return _said(value)
-
-
 def _ledger_file(value: str) -> str:
     if _scheme(value):
         raise NotYet(f'"{value}" is not built yet; a file is')
@@ -205,7 +199,6 @@ Exceptions = Annotated[list[Annotated[str, AfterValidator(_exception)]], AfterVa
 Labels = Annotated[list[Any], AfterValidator(_labels)]
 Size = Annotated[str, AfterValidator(_size)]
 PathBelow = Annotated[str, AfterValidator(_below)]
-Folder = Annotated[str, AfterValidator(_folder)]
 LedgerFile = Annotated[str, AfterValidator(_ledger_file)]
 Resolver = Annotated[str, AfterValidator(_resolver)]
 Policy = Annotated[str, AfterValidator(_policy)]

@@ -11,9 +11,13 @@ from click.testing import CliRunner
 from harness.cli.main import main
 from harness.core.errors import DataMissing, LedgerInvalid, SpecMissing
 from harness.decision.decide import Verdict
-from harness.flows.consumers import consumers, references
+from harness.flows.consumers import consumers
 from harness.ledger import record, sqlite
+from harness.lock import resolved
+from harness.lock.resolved import Resolved
 from tests.ledger.scenes import clock, decided, opened
+
+TABULAR = Resolved(name="tabular:3", lock="sha256:" + "0" * 64, source="../envs")
 
 
 def ledger(folder: Path, *promoted: tuple[str, str], refused: str = "") -> Path:
@@ -57,7 +61,7 @@ def test_a_lock_of_what_a_name_resolved_to_counts_for_its_owner(tmp_path: Path) 
     (model / "harness.toml").write_text('[model]\nname = "flights-delay"\n')
     (child / "environment.toml").write_text('name = "tabular-geo"\nversion = 2\n')
     for folder in (model, child):
-        (folder / "environment.lock").write_text('reference = "tabular:3"\nsha256 = "0"\n')
+        resolved.accept(folder, TABULAR, among=())
 
     assert [
         ("tabular:3", "flights-delay", None),
@@ -68,7 +72,7 @@ def test_a_lock_of_what_a_name_resolved_to_counts_for_its_owner(tmp_path: Path) 
 def test_folders_that_hold_no_work_of_ours_are_passed_over(tmp_path: Path) -> None:
     for folder in (".git", ".venv/lib", "node_modules/x", "kept"):
         (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "environment.lock").write_text('reference = "tabular:3"\n')
+        resolved.accept(tmp_path / folder, TABULAR, among=())
 
     assert [("tabular:3", "kept", None)] == told("tabular", tmp_path)
 
@@ -77,19 +81,6 @@ def test_a_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
     path = ledger(tmp_path, ("a", "tabular:2"))
 
     assert [("tabular:2", "flights-delay:1", True)] == told("tabular", tmp_path, path, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"reference": "tabular:3", "sha256": "0"},
-        {"environment": [{"name": "tabular", "version": 3, "source": "../envs"}]},
-        {"environments": {"tabular:3": {"sha256": "0"}}},
-        {"parent": {"from": "tabular:3"}},
-    ],
-)
-def test_every_way_to_write_a_reference_is_read(raw: dict[str, object]) -> None:
-    assert ["tabular:3"] == list(references(raw))
 
 
 def test_nothing_to_read_is_no_data(tmp_path: Path) -> None:

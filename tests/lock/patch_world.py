@@ -105,7 +105,7 @@ class World:
         return resolve(
             environment,
             previous=before,
-            parent=parent.locks(environment),
+            parent=parent.locks(environment, self.store),
             free=free,
             prepare=lambda debs: pytest.fail("uv needs no interpreter"),
             store=self.store,

@@ -169,7 +169,7 @@ def test_a_failure_while_writing_leaves_everything_as_it_was(world: World) -> No
     before = world.contents()
 
     with pytest.raises(OSError):
-        flow.write(outcome.patched)
+        flow.write(outcome.patched, world.store)
 
     assert before == world.contents()
 

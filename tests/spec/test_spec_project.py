@@ -367,7 +367,6 @@ def test_a_wrong_key_or_value_is_named_by_its_path(
 
 
 LATER: list[tuple[dict[str, Any], str]] = [
-    ({"environments.source": "oci://registry/envs"}, "environments.source"),
     ({"success.policy": "rolling"}, "success.policy"),
     ({"guardrails.slices": {"carrier": 0.02}}, "guardrails.slices"),
     ({"guardrails.latency_p99": "50 ms"}, "guardrails.latency_p99"),
