@@ -29,6 +29,7 @@ import nox
 NAME = "model-harness"
 COMMANDS = {
     "lock": ("lock",),
+    "diff": ("diff",),
     "build": ("build",),
     "train": ("train",),
     "contract": ("stage", "contract"),
@@ -40,6 +41,7 @@ COMMANDS = {
 
 _DOES = {
     "lock": "Resolve the model's environment, or the one named after --, and write its lock.",
+    "diff": "Tell what changed in the model's environment since HEAD, or between what follows --.",
     "build": "Build the model's image.",
     "train": "Run the declared training in the environment's image.",
     "contract": "Check the contract inside the model's image.",
@@ -63,7 +65,7 @@ def register(prefix: str = "", folder: str = ".") -> None:
 def _session(verb: str, folder: str) -> Callable[[nox.Session], None]:
     def session(session: nox.Session) -> None:
         _install(session, "promote,debian" if verb == "lock" else "promote")
-        if verb == "lock":
+        if verb in ("lock", "diff"):
             arguments = list(session.posargs) or environment_of(Path(folder))
         else:
             arguments = with_folder(session.posargs, folder)
@@ -84,7 +86,7 @@ def with_folder(arguments: Sequence[str], folder: str) -> list[str]:
 
 
 def environment_of(folder: Path) -> list[str]:
-    """Return the name of the environment of *folder*'s model and where it lies, for ``lock``."""
+    """Return the name of the environment of *folder*'s model and where it lies, as options."""
     declared = _declared(folder)
     name = str(declared.get("model", {}).get("environment", "")).partition(":")[0]
     source = declared.get("environments", {}).get("source", "../envs")

@@ -14,6 +14,7 @@ COMMANDS = {
     "stage": "promote",
     "promote": "promote",
     "why": "ledger",
+    "diff": "diff",
     "env": "env",
     "patch": "patch",
     "audit": "audit",
@@ -24,6 +25,7 @@ COMMANDS = {
     "ledger": "ledger",
     "rollback": "ledger",
     "doctor": "doctor",
+    "git": "git",
 }
 """The verbs in the order in which help lists them, and the file of each."""
 

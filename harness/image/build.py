@@ -58,6 +58,16 @@ def key(*parts: object) -> str:
     return canonical.digest(list(parts)).removeprefix("sha256:")[:24]
 
 
+def wheel_key(digest: Digest, python: str) -> str:
+    """Return the store's key of the tree that a wheel becomes for an interpreter."""
+    return key("wheel", digest, python, RULES)
+
+
+def deb_key(digest: Digest) -> str:
+    """Return the store's key of the tree that a Debian package becomes."""
+    return key("deb", digest, RULES)
+
+
 def interpreter(debs: tuple[Deb, ...], python: str, store: Store) -> Interpreter:
     """Return the interpreter that *debs* install, unpacked but without bytecode.
 
@@ -112,7 +122,7 @@ def _known(lock: Lock, store: Store) -> Built | None:
 
 
 def _os_key(lock: Lock, store: Store) -> str:
-    trees = {deb.name: key("deb", deb.digest, RULES) for deb in lock.debs}
+    trees = {deb.name: deb_key(deb.digest) for deb in lock.debs}
     return key("os", sorted(trees.items()), lock.python, LAYOUT)
 
 
@@ -245,14 +255,14 @@ def _size(store: Store, tree: str) -> int:
 
 def _deb_tree(where: str, name: str, digest: Digest) -> str:
     store = Store(Path(where))
-    tree = key("deb", digest, RULES)
+    tree = deb_key(digest)
     store.tree(tree, lambda root: deb.unpack(store.whole(digest), name, root))
     return tree
 
 
 def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: str) -> str:
     store = Store(Path(where))
-    tree = key("wheel", digest, python, RULES)
+    tree = wheel_key(digest, python)
     store.tree(tree, lambda root: wheel.unpack(store.whole(digest), name, python, root))
     return tree
 

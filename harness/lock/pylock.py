@@ -17,7 +17,7 @@ from packaging.version import Version
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import LockInvalid, LockMissing, LockOutOfDate, PlatformMissing
-from harness.lock import debian, pylock_reading, toml
+from harness.lock import debian, merge, pylock_reading, toml
 from harness.lock.lock import Deb, Lock, Parent, Source, Wheel
 from harness.lock.pylock_reading import MACHINES as MACHINES
 from harness.lock.pylock_reading import SDISTS as SDISTS
@@ -36,6 +36,12 @@ def dumps(*locks: Lock) -> str:
 
 def loads_all(text: str, *, where: str = "the lock") -> tuple[Lock, ...]:
     """Return the locks that *text* holds; raises LockInvalid with every problem."""
+    if found := merge.conflicts(text):
+        raise LockInvalid(
+            f"{where} holds a merge conflict: " + "; ".join(found),
+            hint="delete its # CONFLICT lines to keep ours, or take theirs with git checkout "
+            "--theirs; then harness lock NAME resolves the two together",
+        )
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as broken:
@@ -101,6 +107,10 @@ def read_all(environment: Environment) -> tuple[Lock, ...]:
     except UnicodeDecodeError as broken:
         raise _invalid(str(path), ["it is not UTF-8"]) from broken
     locks = loads_all(text, where=str(path))
+    if locks[0].spec == merge.UNRESOLVED:
+        raise LockOutOfDate(
+            f"{path} was merged from two sides, and nothing has resolved them together", hint=again
+        )
     if locks[0].spec != environment.digest:
         raise LockOutOfDate(
             f"{environment.folder / 'environment.toml'} changed after {path.name} was written",

@@ -9,7 +9,7 @@ import pytest
 from patch_world import ABOVE, CHILD, World, advisory, world
 
 from harness.flows import patch as flow
-from harness.lock import pylock
+from harness.lock import pylock, resolved
 from harness.lock.lock import Lock
 from harness.spec import parse
 from harness.spec.environment import Environment
@@ -52,6 +52,7 @@ def test_only_the_version_and_the_parent_change_in_a_specification(world: World)
     found = world.contents()
     above = found["above/environment.toml"].decode()
     assert ABOVE.replace("version = 1 ", "version = 2 ") == above
+    assert resolved.recorded(world.envs / "child", "above:2") is not None
     text = CHILD.format(name="child", change='add = ["alone"]').replace(
         "version = 1", "version = 2"
     )

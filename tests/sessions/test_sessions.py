@@ -129,6 +129,14 @@ def test_a_prefix_and_a_folder_are_for_a_noxfile_that_has_such_names(tmp_path: P
     assert "- harness-train -> Run the declared training" in listed.stdout
 
 
+def test_diff_asks_for_the_model_s_environment_or_for_what_is_named(repository: Path, nox: Nox):
+    _, called = nox(repository, "--no-venv", "-s", "diff")
+    _, named = nox(repository, "--no-venv", "-s", "diff", "--", "tabular:1", "tabular:2")
+
+    assert [["diff", "tabular", "--envs", "../envs"]] == called
+    assert [["diff", "tabular:1", "tabular:2"]] == named
+
+
 def test_promote_installs_once_and_again_only_when_harness_changed(
     repository: Path, nox: Nox, recorder: Path
 ):
