@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from harness.cli import bench
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
+from harness.cli.place import folder, maintained, source_option
 from harness.cli.place import found as find
-from harness.cli.place import maintained, source_option
 from harness.core.digest import Digest, short
-from harness.core.errors import SpecMissing, UnknownEnvironment
+from harness.core.errors import BundleInvalid, SpecMissing, UnknownEnvironment
 from harness.engine.select import select
+from harness.flows import bundle as bundles
 from harness.flows import clean_room, line
 from harness.flows import environment as flow
 from harness.image import layout, model
@@ -27,8 +29,20 @@ from harness.spec import parse
 from harness.stages import imports, smoke
 from harness.stages.load import Bench, Limits
 from harness.stages.stage import StageResult
-from harness.world import clock
+from harness.world import clock, sources
 from harness.world.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _bundle_option(command: F) -> F:
+    option = click.option(
+        "--bundle",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help="Take every file from this one, which `harness bundle` wrote; ask no network.",
+    )
+    return option(command)
 
 
 @click.command()
@@ -43,6 +57,7 @@ from harness.world.store import Store
     help="Let this package move; may be repeated.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock would change.")
+@_bundle_option
 @output_option
 @fails_well
 def lock(
@@ -51,6 +66,7 @@ def lock(
     upgrade: bool,
     packages: tuple[str, ...],
     check: bool,
+    bundle: Path | None,
     output: str,
 ) -> None:
     """Resolve an environment and write its lock, with the sha256 of every file."""
@@ -64,6 +80,7 @@ def lock(
         now=clock.now(),
         progress=progress,
         write=not check,
+        settings=None if bundle is None else {**sources.configured(), "bundle": str(bundle)},
     )
     progress_done()
     moved = _moved(before, after)
@@ -119,24 +136,46 @@ def _moved(before: tuple[Lock, ...], after: tuple[Lock, ...]) -> dict[str, list[
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", default="")
 @source_option
+@_bundle_option
 @output_option
 @fails_well
-def fetch(name: str, envs: str | None, output: str) -> None:
-    """Download what a lock names, and put the wheels beside it for pip and uv."""
-    environment = maintained(name, envs)
-    locked, store = pylock.read(environment), bench.store()
-    flow.fetched(locked, store, engine=lambda: bench.engine("auto"), progress=progress)
-    folder = environment.folder / pylock_reading.WHEELS
-    link_wheels(locked, store, folder)
-    progress_done()
-    body = {"schema": "harness.fetch/1", "name": locked.reference, "wheels": str(folder)}
-    built = f" ({len(locked.built)} built)" if locked.built else ""
-    count = (
-        f"{len(locked.packages)} wheels{built} in {folder}, {len(locked.debs)} OS packages stored"
-    )
-    emit(body, f"{locked.reference} fetched · {count}", output)
+def fetch(name: str, envs: str | None, bundle: Path | None, output: str) -> None:
+    """Download what a lock names, and put the wheels beside it for pip and uv.
+
+    With --bundle no NAME is needed: what it was made of is fetched from it, and its specifications
+    and locks are written into the folder of environments where that has none of their names.
+    """
+    store = bench.store()
+    names: list[str] = [name] if name else []
+    references: tuple[str, ...] = ()
+    if bundle is not None:
+        references = bundles.unpack(
+            bundle, folder(envs, doing="a bundle is unpacked into a folder"), store
+        )
+        names = names or list(references)
+    elif not name:
+        raise click.UsageError("name an environment, or a bundle: --bundle FILE")
+    bodies, lines = [], []
+    for one in names:
+        environment = maintained(one, envs)
+        if bundle is not None and environment.reference not in references:
+            raise BundleInvalid(
+                f"{bundle} holds {', '.join(references)}, and not {environment.reference}",
+                hint=f"harness bundle {environment.name}, where there is network",
+            )
+        locked = pylock.read(environment)
+        flow.fetched(locked, store, engine=lambda: bench.engine("auto"), progress=progress)
+        beside = environment.folder / pylock_reading.WHEELS
+        link_wheels(locked, store, beside)
+        progress_done()
+        bodies.append({"name": locked.reference, "wheels": str(beside)})
+        built = f" ({len(locked.built)} built)" if locked.built else ""
+        count = f"{len(locked.packages)} wheels{built} in {beside}"
+        lines.append(f"{locked.reference} fetched · {count}, {len(locked.debs)} OS packages stored")
+    body = {"schema": "harness.fetch/1", **bodies[0], "all": bodies}
+    emit(body, "\n".join(lines), output)
 
 
 @click.command()

@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "audit",
     "lock": "environment",
     "fetch": "environment",
+    "bundle": "bundle",
     "build": "environment",
     "image": "environment",
     "ledger": "ledger",

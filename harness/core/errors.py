@@ -85,6 +85,10 @@ class LockedFileGone(HarnessError):
     exit_code = 3
 
 
+class BundleInvalid(HarnessError):
+    """A bundle is not there, is damaged, or would hold two files of one name."""
+
+
 class SourceMissing(HarnessError):
     """No source is configured for a kind of file."""
 

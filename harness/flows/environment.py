@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,13 +99,15 @@ def locked(
     now: datetime,
     progress: Progress = lambda _: None,
     write: bool = True,
+    settings: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Lock, ...], tuple[Lock, ...]]:
     """Resolve *environment*, write its lock (unless *write* is false), and return the locks before
     (if any) and after, one for each platform. An *engine* builds what has no wheel.
 
     The old lock stays until the new one is whole. A damaged old lock is refused, not replaced, and
     a released one is final: it comes back as it is, and ReleaseFinal or ReleaseBroken is raised
-    where it would have to change or has been changed.
+    where it would have to change or has been changed. *settings* are ``[sources]``, those of the
+    user unless given.
     """
     releases.verify(environment.folder, environment.name)
     if releases.of(environment) is not None:
@@ -119,6 +121,7 @@ def locked(
         before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
     above = parent.locks(environment, store)
     effective = customized.effective(environment, above)
+    debian_source = sources.debian(effective.suite, settings=settings)
 
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
     after = resolve(
@@ -127,10 +130,12 @@ def locked(
         parent=above,
         free=free,
         preferences=None if before else adopt.preferences(environment.folder),
-        prepare=preparing(effective, store, progress),
-        workshop=building(effective, store, engine, progress),
+        prepare=preparing(effective, store, progress, debian_source),
+        workshop=building(effective, store, engine, progress, debian_source),
         store=store,
         now=now,
+        debian_source=debian_source,
+        python_source=sources.python(settings=settings),
     )
     if write:
         pylock.write(environment.lock_path, *after)
@@ -138,13 +143,18 @@ def locked(
     return before, after
 
 
-def preparing(environment: Environment, store: Store, progress: Progress) -> Prepare:
+def preparing(
+    environment: Environment,
+    store: Store,
+    progress: Progress,
+    source: sources.Debian | None = None,
+) -> Prepare:
     """Return what gives a resolver the interpreter of an effective *environment*."""
 
     def prepare(debs: tuple[Deb, ...]) -> RunPython:
         progress(f"fetching {len(debs)} OS packages")
         if not all(store.has(deb.digest) for deb in debs):
-            fetch_debs(debs, store, source=sources.debian(environment.suite))
+            fetch_debs(debs, store, source=source or sources.debian(environment.suite))
         shipped = build.interpreter(debs, environment.python, store)
         return lambda arguments, env, cwd, path: shipped.run(
             list(arguments), env=env, cwd=cwd, path=path
@@ -154,14 +164,18 @@ def preparing(environment: Environment, store: Store, progress: Progress) -> Pre
 
 
 def building(
-    environment: Environment, store: Store, engine: Callable[[], Engine], progress: Progress
+    environment: Environment,
+    store: Store,
+    engine: Callable[[], Engine],
+    progress: Progress,
+    source: sources.Debian | None = None,
 ) -> Where:
     """Return where sources of an effective *environment* are built, by an *engine*."""
 
     def workshop(debs: tuple[Deb, ...]) -> Make:
-        def make(source: Source, resolved: Resolved) -> Wheel:
-            progress(f"building {source.filename}")
-            fetch_debs(debs, store, source=sources.debian(environment.suite))
+        def make(wanted: Source, resolved: Resolved) -> Wheel:
+            progress(f"building {wanted.filename}")
+            fetch_debs(debs, store, source=source or sources.debian(environment.suite))
             place = Workshop(
                 engine=engine(),
                 store=store,
@@ -169,7 +183,7 @@ def building(
                 python=environment.python,
                 architecture=debian.architecture(),
             )
-            return sdist.locked(place, source, resolved)
+            return sdist.locked(place, wanted, resolved)
 
         return make
 

@@ -51,7 +51,7 @@ def holders(
     """
     if not libraries:
         return {}
-    release = debian.read_release(suite, source=source, now=now)
+    release = debian.read_release(suite, source=source, now=now, store=store)
     name = f"{debian.COMPONENT}/Contents-{architecture}.gz"
     if name not in release.files:
         raise ResolutionFailed(

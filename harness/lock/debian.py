@@ -9,13 +9,13 @@ from __future__ import annotations
 import lzma
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.core.digest import Digest, of_bytes, of_hex
+from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import LockedFileGone, ResolutionFailed, SignatureInvalid, ToolMissing
 from harness.lock import deb_index, deb_resolve
 from harness.lock.deb_index import Package
@@ -30,12 +30,14 @@ COMPONENT = "main"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """A suite's verified release: its date, and what it vouches for by path."""
+    """A suite's verified release: its date, and what it vouches for by path; *digest* is that of
+    the signed file."""
 
     suite: str
     date: datetime
     files: dict[str, Digest]
     by_hash: bool
+    digest: Digest | None = None
 
 
 def architecture() -> str:
@@ -64,15 +66,21 @@ def resolve(
 
     Raises SignatureInvalid, NetworkUnavailable, ResolutionFailed, ToolMissing.
     """
-    release = read_release(suite, source=source, now=now)
-    index = _packages(release, architecture, source=source, store=store)
+    release = read_release(suite, source=source, now=now, store=store)
+    index_file(release, index_name(release, architecture), source=source, store=store)
+    index = read_index(release, architecture, store=store)
+    return closure(index, wanted), release.date
+
+
+def closure(index: deb_index.Index, wanted: Iterable[str]) -> tuple[Deb, ...]:
+    """Return all that *wanted* needs from *index*, sorted by name; raises ResolutionFailed."""
     chosen = deb_resolve.resolve(index, wanted)
     edges = deb_resolve.edges(chosen)
-    return tuple(_deb(package, edges[package.name]) for package in chosen), release.date
+    return tuple(_deb(package, edges[package.name]) for package in chosen)
 
 
-def read_release(suite: str, *, source: Debian, now: datetime) -> Release:
-    """Return the verified release of *suite* at *source*."""
+def read_release(suite: str, *, source: Debian, now: datetime, store: Store) -> Release:
+    """Return the verified release of *suite* at *source*; *store* keeps it for `kept`."""
     where = f"{source.mirror}/dists/{suite}/InRelease"
     try:
         signed = http.get(where, using=source.connection)
@@ -81,7 +89,23 @@ def read_release(suite: str, *, source: Debian, now: datetime) -> Release:
             f"the Debian source has no suite {suite}",
             hint="mend base in environment.toml, or the source: harness doctor",
         ) from missing
-    return parse_release(verified(signed, source.keyring), suite=suite, now=now)
+    release = parse_release(verified(signed, source.keyring), suite=suite, now=now)
+    digest = store.add(signed)
+    store.remember("debian-release", _moment_key(suite, release.date), digest)
+    return replace(release, digest=digest)
+
+
+def kept(suite: str, date: datetime, *, store: Store) -> Release | None:
+    """Return the release of *suite* that was verified on this machine before, or None."""
+    digest = store.recall("debian-release", _moment_key(suite, date))
+    if digest is None or not store.has(digest):
+        return None
+    text = store.read(digest).decode("utf-8", "replace")
+    return replace(parse_release(text, suite=suite, now=date), digest=digest)
+
+
+def _moment_key(suite: str, date: datetime) -> str:
+    return f"{suite}-{date.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def verified(signed: bytes, keyring: Path) -> str:
@@ -163,39 +187,46 @@ def download(deb: Deb, *, source: Debian, store: Store) -> None:
         ) from missing
 
 
+def index_name(release: Release, architecture: str) -> str:
+    """Return the name of *release*'s index of packages; raises ResolutionFailed when it has none
+    for *architecture*."""
+    name = f"{COMPONENT}/binary-{architecture}/Packages.xz"
+    if name not in release.files:
+        raise ResolutionFailed(
+            f"{release.suite} has no packages for {architecture}",
+            hint="lock on another machine, or choose another suite",
+        )
+    return name
+
+
+def index_path(release: Release, name: str) -> str:
+    """Return where in an archive the index *name* of *release* lies."""
+    if release.by_hash:
+        name = f"{Path(name).parent}/by-hash/SHA256/{hexadecimal(release.files[name])}"
+    return f"dists/{release.suite}/{name}"
+
+
 def index_file(release: Release, name: str, *, source: Debian, store: Store) -> Digest:
     """Put the index *name*, which *release* vouches for, into *store*; return its digest.
 
     Raises SignatureInvalid when the source has other bytes, NetworkUnavailable.
     """
     digest = release.files[name]
+    path = index_path(release, name)
     if not store.has(digest):
-        folder = f"{source.mirror}/dists/{release.suite}"
-        path = name
-        if release.by_hash:
-            path = f"{Path(name).parent}/by-hash/SHA256/{digest.partition(':')[2]}"
-        data = http.get(f"{folder}/{path}", using=source.connection)
+        data = http.get(f"{source.mirror}/{path}", using=source.connection)
         if of_bytes(data) != digest:
             raise SignatureInvalid(
-                f"{name} of {release.suite} is not the file that the signed index names",
+                f"{path} is not the file that the signed index names",
                 hint="the source is being updated or was tampered with; try again later",
             )
         store.add(data)
     return digest
 
 
-def _packages(
-    release: Release, architecture: str, *, source: Debian, store: Store
-) -> deb_index.Index:
-    """Return the suite's index, from *store* when its digest is known there."""
-    name = f"{COMPONENT}/binary-{architecture}/Packages.xz"
-    digest = release.files.get(name)
-    if digest is None:
-        raise ResolutionFailed(
-            f"{release.suite} has no packages for {architecture}",
-            hint="lock on another machine, or choose another suite",
-        )
-    index_file(release, name, source=source, store=store)
+def read_index(release: Release, architecture: str, *, store: Store) -> deb_index.Index:
+    """Return *release*'s index of packages, which is in *store*."""
+    digest = release.files[index_name(release, architecture)]
     return deb_index.parse(lzma.decompress(store.read(digest)).decode())
 
 

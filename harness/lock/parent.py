@@ -36,32 +36,37 @@ def locks(environment: Environment, store: Store) -> tuple[Lock, ...]:
     if change is None:
         return ()
     refuse_circle(environment)
-    known = resolved.recorded(environment.folder, change.parent)
-    folder = place.folder(change.source, change.parent, store, known=known)
-    above = found(change.parent, folder)
-    resolved.verify(environment.folder, identity(environment, folder))
+    source = folder(environment, store)
+    above = found(change.parent, source)
+    resolved.verify(environment.folder, identity(environment, source))
     return above
 
 
-def identity(environment: Environment, folder: Path) -> Resolved:
-    """Return what the parent of a customized *environment*, found in *folder*, stands for."""
+def folder(environment: Environment, store: Store) -> Path:
+    """Return the folder of environments in which the parent of a customized *environment* is;
+    raises what a registry raises."""
+    change = environment.change
+    assert change is not None
+    known = resolved.recorded(environment.folder, change.parent)
+    return place.folder(change.source, change.parent, store, known=known)
+
+
+def identity(environment: Environment, source: Path) -> Resolved:
+    """Return what the parent of a customized *environment*, found in *source*, stands for."""
     assert environment.change is not None
     name, _, version = environment.change.parent.partition(":")
     return Resolved(
         name=environment.change.parent,
-        lock=files.digest_of(folder / name / f"pylock.{version}.toml"),
+        lock=files.digest_of(source / name / f"pylock.{version}.toml"),
         source=place.told(environment.change.source, environment.folder),
     )
 
 
 def record(environment: Environment, store: Store) -> None:
     """Write down in environment.lock which lock *environment*'s parent is, if it has one."""
-    change = environment.change
-    if change is None:
-        return
-    known = resolved.recorded(environment.folder, change.parent)
-    folder = place.folder(change.source, change.parent, store, known=known)
-    resolved.hold(environment.folder, identity(environment, folder), among=())
+    if environment.change is not None:
+        found = identity(environment, folder(environment, store))
+        resolved.hold(environment.folder, found, among=())
 
 
 def found(reference: str, source: Path) -> tuple[Lock, ...]:

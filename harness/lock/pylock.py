@@ -250,5 +250,5 @@ def _seal(document: Mapping[str, Any]) -> Digest:
 def _invalid(where: str, problems: list[str]) -> LockInvalid:
     return LockInvalid(
         f"{where} can't be used: " + "; ".join(problems),
-        hint="take it from version control again, or harness lock NAME",
+        hint="take it from version control again, or remove it and harness lock NAME",
     )

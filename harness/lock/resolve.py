@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from harness.core.errors import ResolutionFailed
-from harness.lock import choose, conflict, customized, debian, from_source
+from harness.lock import choose, conflict, customized, debian, from_source, upstream
 from harness.lock.freedom import Fix, Freedom
 from harness.lock.from_source import FromSource, Make
 from harness.lock.lock import Deb, Lock, Parent, Wheel
@@ -40,8 +40,8 @@ Workshop = Callable[[tuple[Deb, ...]], Make]
 """Where sources are built: takes the Debian packages that a build sees."""
 
 
-def base_packages(environment: Environment) -> tuple[str, ...]:
-    """Return the Debian packages that *environment* wants by name."""
+def base_packages(environment: Environment | Lock) -> tuple[str, ...]:
+    """Return the Debian packages that *environment*, or its lock, wants by name."""
     python = f"python{environment.python}"
     interpreter = (python, f"{python}-minimal", f"lib{python}-stdlib")
     return tuple(sorted({*BASE, *interpreter, *environment.os}))
@@ -117,6 +117,10 @@ def resolve(
             effective,
             fixing=(fix, old) if fix and old else None,
         )
+        if fix is None and old is not None and old.spec == environment.digest:
+            got = {wheel.name: wheel.version for wheel in packages}  # nothing moves on purpose
+            upstream.refuse_withdrawn(free.kept(old.pins), got, index, name=old.name)
+        upstream.refuse_changed(old, packages, debs, accepted=free.packages)
         locks.append(
             Lock(
                 name=effective.name,
@@ -240,6 +244,7 @@ def _packages(
             pins, moved = customized.least(question, resolver, parent.pins)
     except Unsolvable as unsolvable:
         askers = customized.asked_by(environment, parent)
+        upstream.refuse_unknown(question, index, askers)
         failure = conflict.told(unsolvable, question, judge, askers)
         unbuilt = set(from_source.without_wheels(question, failure.message, index))
         if unbuilt := unbuilt - set(environment.build):

@@ -23,6 +23,9 @@ from harness.world.store import Store
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
+PAGES = ("index.v1_json", "index.html")
+"""What a package's page is called in a folder: bandersnatch's name for PEP 691, and PEP 503's."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offered:
@@ -83,10 +86,14 @@ class WheelIndex:
         such package. Only the index is asked: what else pip would look at decides no lock."""
         page = f"{self._index().rstrip('/')}/{name}/"
         try:
-            data = http.get(page, using=self.source.connection, headers={"Accept": ACCEPT})
+            return offered(*self._page(page))
         except NotFound:
             return ()
-        return offered(data, page)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all packages where the index is a folder, sorted; else nothing."""
+        folder = _folder(self._index())
+        return tuple(sorted(path.name for path in folder.iterdir())) if folder else ()
 
     def _places(self) -> Iterator[tuple[str, str]]:
         """Yield where to look, the nearest first: ``links`` or ``index``, and an address."""
@@ -115,10 +122,22 @@ class WheelIndex:
         return self._on_page(address, wheel.filename)
 
     def _on_page(self, page: str, filename: str) -> str | None:
-        if page.startswith("file:") and page.endswith("/"):
-            page += "index.html"
-        data = http.get(page, using=self.source.connection, headers={"Accept": ACCEPT})
-        return links(data, page).get(filename)
+        return links(*self._page(page)).get(filename)
+
+    def _page(self, page: str) -> tuple[bytes, str]:
+        """Return *page* and where it was found: in a folder as JSON, else as HTML."""
+        names = PAGES if page.startswith("file:") and page.endswith("/") else ("",)
+        for name in names:
+            try:
+                data = http.get(
+                    page + name, using=self.source.connection, headers={"Accept": ACCEPT}
+                )
+            except NotFound:
+                if name == names[-1]:
+                    raise
+            else:
+                return data, page + name
+        raise AssertionError("unreachable: the last name raises")
 
 
 def links(page: bytes, address: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Where files come from: the user's configuration, else what this machine's pip and apt use.
 
 Configuration, never code: no host is known here. ``[sources]`` in the user's configuration may
-set ``debian`` (an archive's address), ``debian_keyring`` (a file), ``pypi`` (a simple index) and
-``advisories`` (a snapshot in OSV's format).
+set ``debian`` (an archive's address), ``debian_keyring`` (a file), ``pypi`` (a simple index),
+``advisories`` (a snapshot in OSV's format), and ``bundle`` (a file of ``harness bundle``), which
+stands in for both an archive and an index.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import NetworkUnavailable, SourceMissing, SpecInvalid, ToolMissing
-from harness.world import files, http, process
+from harness.world import bundle, files, http, process
 from harness.world.http import Connection, NotFound
+from harness.world.store import Store
 
 APT = Path("/etc/apt")
 KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
-KEYS = ("debian", "debian_keyring", "pypi", "advisories")
+KEYS = ("debian", "debian_keyring", "pypi", "advisories", "bundle")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,12 +79,14 @@ def configured(file: Path | None = None) -> Mapping[str, str]:
 def debian(suite: str, *, settings: Mapping[str, str] | None = None, apt: Path = APT) -> Debian:
     """Return the archive that offers *suite*; raises SourceMissing, NetworkUnavailable.
 
-    The user's setting is taken as it is. Of apt's sources the first is taken whose index of the
-    suite says that it comes from Debian.
+    A bundle that is set is the only source. Else the user's setting is taken as it is; of apt's
+    sources the first is taken whose index of the suite says that it comes from Debian.
     """
     settings = configured() if settings is None else settings
-    connection = Connection(proxy=_apt_proxy())
     keyring = _keyring(settings)
+    if folder := _bundle(settings):
+        return Debian(mirror=(folder / "debian").as_uri(), keyring=keyring, connection=http.DIRECT)
+    connection = Connection(proxy=_apt_proxy())
     if mirror := settings.get("debian"):
         return Debian(mirror=mirror.rstrip("/"), keyring=keyring, connection=connection)
     silent: NetworkUnavailable | None = None
@@ -110,9 +114,13 @@ def python(
 ) -> Python:
     """Return where wheels come from, as the user's configuration and this machine's pip have it.
 
-    *pip* is what ``pip config list`` says, by option; asked for when it isn't given.
+    *pip* is what ``pip config list`` says, by option; asked for when it isn't given. A bundle is
+    the only source where one is set.
     """
     settings = configured() if settings is None else settings
+    if folder := _bundle(settings):
+        index = (folder / "simple").as_uri()
+        return Python(index=index, extra=(), links=(), connection=http.DIRECT, retries=0)
     pip = pip_settings() if pip is None else pip
     timeout = pip.get("timeout") or pip.get("default-timeout")
     return Python(
@@ -235,6 +243,13 @@ def _mirrors(address: str) -> Iterator[str]:
         for line in path.read_text(errors="replace").splitlines():
             if words := line.partition("#")[0].split():
                 yield words[0]
+
+
+def _bundle(settings: Mapping[str, str]) -> Path | None:
+    """Return the folder of the bundle that is set; raises BundleInvalid."""
+    if not (named := settings.get("bundle")):
+        return None
+    return bundle.unpacked(Path(named).expanduser(), Store(files.user_cache()))
 
 
 def _keyring(settings: Mapping[str, str]) -> Path:
