@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
+from harness.cli.audit import advisories_option
 from harness.cli.output import emit, fails_well, progress, progress_done
 from harness.core.errors import SpecInvalid, SpecMissing
 from harness.flows import diff as flow
 from harness.flows.diff_sides import Place
+from harness.lock import advisories
 from harness.report import diff_json, diff_markdown, diff_text
 from harness.spec import parse
-from harness.world import files
+from harness.world import files, sources
 from harness.world.store import Store
 
 
@@ -33,6 +35,7 @@ from harness.world.store import Store
     default=None,
     help="The folder of code whose imports are looked at.  [default: . where a model is declared]",
 )
+@advisories_option
 @click.option("--quick", is_flag=True, help="Open no package: only what the two sides say.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something differs.")
 @click.option(
@@ -55,6 +58,7 @@ def diff(
     revisions: str,
     envs: Path | None,
     model: Path | None,
+    snapshot: tuple[Path, ...],
     quick: bool,
     exit_code: bool,
     color: str,
@@ -79,7 +83,9 @@ def diff(
     looked_at = model or (Path() if declared else None)
     pairs = flow.asked(sides, revisions, place)
     progress(f"comparing {len(pairs)} pairs")
-    accounts = flow.accounts(pairs, place, model=looked_at, quick=quick)
+    places = snapshot or sources.advisories()
+    known = advisories.load(places) if places else None
+    accounts = flow.accounts(pairs, place, model=looked_at, quick=quick, snapshot=known)
     progress_done()
     body = diff_json.body(accounts)
     renderer = diff_markdown if output == "markdown" else diff_text

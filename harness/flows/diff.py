@@ -12,10 +12,12 @@ from harness.flows import diff_sides
 from harness.flows.diff_sides import Place
 from harness.image import contents, elf
 from harness.lock import diff, diff_told, model_usage
+from harness.lock.advisories import Advisories as Snapshot
 from harness.lock.diff import Side
 from harness.lock.diff_facts import Shelf
 from harness.lock.diff_told import Account, Advisories
 from harness.lock.merge import is_lock
+from harness.lock.osv import DEBIAN, PYPI
 from harness.spec.parse import ENVIRONMENT_FILE
 from harness.world import git
 
@@ -28,11 +30,12 @@ def accounts(
     *,
     model: Path | None = None,
     quick: bool = False,
-    advisories: Advisories | None = None,
+    snapshot: Snapshot | None = None,
 ) -> tuple[Account, ...]:
     """Return what is told of each pair.
 
-    *model* is the folder of code whose names are looked for; *quick* opens no package.
+    *model* is the folder of code whose names are looked for; *quick* opens no package; without a
+    *snapshot* of advisories nothing is said of flaws.
     """
     shelf = None if quick else Shelf(place.store, _soname)
     uses = None if model is None else model_usage.of_folder(model)
@@ -42,10 +45,27 @@ def accounts(
             shelf=shelf,
             uses=uses,
             folder="" if model is None else str(model),
-            advisories=advisories,
+            advisories=None if snapshot is None else _advisories(snapshot, before, after),
         )
         for before, after in pairs
     )
+
+
+def _advisories(snapshot: Snapshot, *sides: Side) -> Advisories:
+    """Return how *snapshot* is asked about the packages of *sides*, each as of its own suite."""
+    suites = {
+        (item.source or item.name, item.source_version or item.version): side.settings.get("suite")
+        for side in sides
+        for items in side.platforms.values()
+        for item in items
+        if item.room == diff.DEBIAN
+    }
+
+    def of(room: str, name: str, version: str) -> list[str]:
+        kind = PYPI if room == diff.PYTHON else DEBIAN.get(str(suites.get((name, version))))
+        return [] if kind is None else [f.id for f in snapshot.of(name, version, ecosystem=kind)]
+
+    return of
 
 
 def asked(names: Sequence[str], revisions: str, place: Place) -> list[Pair]:

@@ -256,6 +256,29 @@ def test_a_name_with_several_images_is_refused_with_their_digests(
     assert "hint: name one of them by its digest" in done.stderr
 
 
+def test_flaws_that_come_and_go_are_told_from_a_snapshot(
+    repository: Repository, harness: Harness
+) -> None:
+    repository.declare(repository.scene.after)
+    snapshot = repository.folder / "osv.json"
+    snapshot.write_text(json.dumps([flaw("OSV-1", "0", "2"), flaw("OSV-2", "2", "3")]))
+
+    found = harness("diff", "--output", "json", "--advisories", str(snapshot)).stdout
+
+    told = {p["name"]: p["advisories"] for p in json.loads(found)["diffs"][0]["packages"]}
+    assert {"introduced": ["OSV-2"], "fixed": ["OSV-1"]} == told["helper"]
+    assert {"introduced": [], "fixed": []} == told["odd"]
+
+
+def flaw(name: str, introduced: str, fixed: str) -> dict[str, object]:
+    events = [{"introduced": introduced}, {"fixed": fixed}]
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": "helper"},
+        "ranges": [{"type": "ECOSYSTEM", "events": events}],
+    }
+    return {"id": name, "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+
+
 def test_exit_code_tells_whether_something_differs(
     repository: Repository, harness: Harness
 ) -> None:
