@@ -18,7 +18,7 @@ from harness.contract.promise import Cause, Failure
 from harness.contract.rule import Condition, Rule
 from harness.contract.trial import Trial
 
-_SEVERAL = 3
+_SEVERAL, _MOST_ALONE = 3, 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +61,15 @@ def _found(trial: Trial, domain: Domain, rows: Batch) -> Unseen | None:
     seen = _unanswered(trial, batch)
     if not seen:
         return None
-    alone = [_unanswered(trial, batch.take(np.array([row]))) for row in range(batch.rows)]
-    bad = [row for row, said in enumerate(alone) if said]
-    plain = bad[:1] == [0] and len(bad) >= min(_SEVERAL, len(values))  # the first is a plain word
+    enough = min(_SEVERAL, len(values))
+    alone: list[str] = []
+    bad: list[int] = []
+    for row in range(min(batch.rows, _MOST_ALONE)):
+        alone.append(_unanswered(trial, batch.take(np.array([row]))))
+        bad += [row] if alone[-1] else []
+        if bad[:1] == [0] and len(bad) == enough:  # the first is a plain word
+            break
+    plain = bad[:1] == [0] and len(bad) >= enough
     if bad and not plain:
         return Unseen(odd=batch.take(np.array(bad)))
     cause = Cause(

@@ -44,6 +44,8 @@ def edit(lock: Lock, draw: random.Random) -> tuple[Lock, set[tuple[str, str, str
     for _ in range(draw.choice((1, 1, 2, 3, 8))):
         room = draw.choice(("python", "debian"))
         free = sorted(name for name in rooms[room] if (room, name) not in touched)
+        if not free or len(rooms[room]) < 2:  # a small lock, all of it edited
+            continue
         name = draw.choice(free)
         item, kind = rooms[room][name], draw.choice(EDITS)
         touched.add((room, name))

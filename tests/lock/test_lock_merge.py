@@ -15,7 +15,8 @@ from harness.lock.lock import Lock, Wheel
 from harness.lock.merge import UNRESOLVED
 from harness.spec import parse
 
-BASE = pylock.loads_all(LOCKS[0].read_text(encoding="utf-8"))[0]
+TABULAR = next(path for path in LOCKS if path.parent.name == "tabular")
+BASE = pylock.loads_all(TABULAR.read_text(encoding="utf-8"))[0]
 
 
 def bumped(lock: Lock, name: str, version: str, **more: object) -> Lock:
@@ -85,7 +86,7 @@ def test_the_marks_of_git_are_told_as_a_conflict() -> None:
 def test_a_merged_lock_is_out_of_date_until_it_is_locked_again(tmp_path: Path) -> None:
     folder = tmp_path / "tabular"
     folder.mkdir()
-    written = (LOCKS[0].parent / "environment.toml").read_bytes()
+    written = (TABULAR.parent / "environment.toml").read_bytes()
     (folder / "environment.toml").write_bytes(written)
     done = merge.merge([BASE], [bumped(BASE, "numpy", "9")], [bumped(BASE, "pandas", "9")])
     environment = parse.environment(folder)
