@@ -10,7 +10,13 @@ import re
 import signal
 import sys
 
-LIBRARY = re.compile(r"cannot open shared object|version `\S+' not found|undefined symbol")
+LIBRARY = re.compile(
+    r"cannot open shared object|version `\S+' not found|undefined symbol|cannot load library"
+    r"|(?:library|DLL)\b[^\n]* not found|no library called|(?:find|load) \S+ (?:shared )?library"
+    r"|failed to (?:find|load) lib",
+    re.IGNORECASE,
+)
+FOREIGN = re.compile(r"\.dylib|\.dll\b|\.framework", re.IGNORECASE)
 SECONDS = 60
 
 
@@ -68,7 +74,7 @@ def main():
         said = failure(name)
         if said:
             kind = "other"
-            if LIBRARY.search(said):
+            if LIBRARY.search(said) and (".so" in said or not FOREIGN.search(said)):
                 kind = "library"
             elif "No module named" in said:
                 kind = "module"

@@ -10,7 +10,7 @@ from harness.flows.environment import Opened
 from harness.lock import deb_contents, earlier
 from harness.lock.deb_contents import Holder
 from harness.lock.wheel_index import WheelIndex
-from harness.stages.import_report import Outside
+from harness.stages.import_advice import Outside
 from harness.world import clock, sources
 from harness.world.store import Store
 

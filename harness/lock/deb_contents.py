@@ -68,8 +68,9 @@ def search(
 ) -> dict[str, Holder]:
     """Return who has each of *libraries*, going once through the *lines* of an index.
 
-    Only the folders that ld.so(8) searches count. Of several packages the one with the shortest
-    name is taken, as ``libavcodec59`` before ``libavcodec-extra59``; ``-dev`` packages come last.
+    Only the folders that ld.so(8) searches count. Of several packages, and of several series of a
+    library, the one with the shortest name is taken, as ``libavcodec59`` before
+    ``libavcodec-extra59``; ``-dev`` packages come last.
     """
     stems = {_stem(library) for library in libraries}
     folders = _folders(architecture)
@@ -96,7 +97,7 @@ def _holder(library: str, seen: dict[str, set[str]]) -> Holder:
         others = [name for name in sonames if _series(name) == _stem(library)]
     if not others:
         return Holder(library=library)
-    newest = max(others, key=lambda name: (int(_major(name)), name))
+    newest = max(others, key=lambda name: (int(_major(name)), -len(name), name))
     return Holder(library=newest, package=_best(seen[newest]))
 
 

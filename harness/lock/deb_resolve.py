@@ -6,8 +6,8 @@ names and of the index: their order changes nothing. Rules, in order:
 - an alternative that a wanted package meets is taken as met;
 - else the first alternative that can be installed at all is taken: the package of that name, else
   the provider whose name sorts first; of each package the highest version is the only candidate;
-- a package of :data:`PRUNED` counts as present for those who only use it in maintainer scripts,
-  unless it is wanted by name.
+- a package of :data:`PRUNED` counts as present for those who only use it in maintainer scripts or
+  while a system runs, unless it is wanted by name.
 """
 
 from __future__ import annotations
@@ -25,6 +25,16 @@ PRUNED: Mapping[tuple[str, str], str] = {
     (ANY, "cdebconf"): "another debconf",
     (ANY, "dpkg"): "installs packages, and an image is final",
     (ANY, "install-info"): "updates the directory of Info pages after an installation",
+    (ANY, "adduser"): "makes users while maintainer scripts run, with passwd's setuid programs",
+    (ANY, "init-system-helpers"): "starts services after an installation",
+    (ANY, "lsb-base"): "serves init scripts, and an image runs no init",
+    (ANY, "systemd"): "an init, and an image runs none",
+    (ANY, "libpam-systemd"): "registers logins with systemd",
+    (ANY, "udev"): "names the devices of a running system",
+    (ANY, "dbus"): "the bus of a running system; libdbus-1-3 stays",
+    (ANY, "dbus-user-session"): "the bus of a login, which systemd starts",
+    (ANY, "polkitd"): "grants rights on a running system, over its bus",
+    ("openmpi-bin", "openssh-client"): "starts processes on other machines",
     ("base-files", "mawk"): "its postinst alone uses awk",
     ("base-files", "gawk"): "its postinst alone uses awk",
     ("base-files", "original-awk"): "its postinst alone uses awk",

@@ -13,6 +13,8 @@ _NAMED = re.compile(r"([\w.+-]+\.so(?:\.\d+)*)\b['\"]?: cannot open shared objec
 _LOADED = re.compile(r"cannot load library ['\"]([\w.+-]+)['\"]")
 _LIBRARY = re.compile(r"\blib(?!rar(?:y|ies)\b)[\w+.-]*\w")
 _QUOTED = re.compile(r"['\"]?([A-Za-z][\w+-]*)['\"]?(?: C)?(?: shared)? (?:library|DLL)")
+_QUOTED_AFTER = re.compile(r"\blibrary ['\"]([A-Za-z][\w+-]*)['\"]", re.IGNORECASE)
+_FOREIGN = re.compile(r"\S+\.(?:dylib|dll)\b", re.IGNORECASE)
 _CALLED = re.compile(
     r"(?:find_library|CDLL|LoadLibrary|dlopen)\s*\(\s*(?:(?:ctypes\.)?util\.find_library\s*\(\s*)?"
     r"(?:\w+\s*,\s*)?"
@@ -39,14 +41,15 @@ class Cause:
 def cause(failure: dict[str, Any], root: Path) -> Cause:
     """Return the cause of *failure*, as the probe tells it, in the image at *root*."""
     texts = [failure["message"], *failure.get("before", ())]
-    text = "\n".join(texts)
+    text = _FOREIGN.sub("", "\n".join(texts))
     libraries = tuple(dict.fromkeys(_NAMED.findall(text)))
     sought: list[str] = []
     if not libraries or _LOADED.search(text):
         sought += [name for one in _LOADED.findall(text) for name in spellings(one)]
         if _SEARCH.search(text):
             sought += [f"{name}" for one in _LIBRARY.findall(text) for name in spellings(one)]
-            sought += [name for one in _QUOTED.findall(text) for name in spellings(one)]
+            quoted = (*_QUOTED.findall(text), *_QUOTED_AFTER.findall(text))
+            sought += [name for one in quoted for name in spellings(one)]
         if failure["type"] in ("ImportError", "OSError", "RuntimeError", "LibraryNotFound"):
             sought += _called(failure.get("files", ()), root)
     absent, gone = _ABSENT.search(text), _GONE.search(text)

@@ -9,12 +9,13 @@ from typing import Any
 
 from harness.content.wheel import site
 from harness.core.errors import JobFailed
-from harness.image import installed, validate
+from harness.image import installed, loaders, validate
 from harness.image.installed import Distribution, EntryPoint
 from harness.image.model import Runnable
 from harness.runtime import frame
 from harness.stages import import_report
-from harness.stages.import_report import Found, Outside
+from harness.stages.import_advice import Outside
+from harness.stages.import_report import Found
 from harness.stages.load import Bench, why
 from harness.stages.stage import StageResult
 
@@ -43,7 +44,8 @@ def check(
     modules = validate.modules(root, python)
     scripts, broken = _entries(wheels, modules, root, python)
     names = list(dict.fromkeys([*modules, *own]))
-    asked = [*names, *(f"{one.module}:{one.inner}" for one in scripts)]
+    inner = loaders.inner(wheels)
+    asked = [*names, *inner, *(f"{one.module}:{one.inner}" for one in scripts)]
     failures = _import(bench, runnable, list(dict.fromkeys(asked)), seconds, progress)
     found = Found(
         root=root,
@@ -56,6 +58,12 @@ def check(
             (one, failures[address])
             for one in scripts
             if (address := f"{one.module}:{one.inner}") in failures and one.module not in failures
+        ),
+        inner={name: failures[name] for name in inner if name in failures},
+        hollow=frozenset(
+            top
+            for top in {name.partition(".")[0] for name in inner if name in failures}
+            if top not in failures and loaders.hollow(root / site(python), top)
         ),
         metadata=(*(p for one in wheels for p in installed.metadata_problems(one)), *broken),
     )

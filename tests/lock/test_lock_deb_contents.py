@@ -27,6 +27,7 @@ LINES = (
     f"{LIB}/blas/libblas.so.3                 libs/libblas3",
     "lib/x86_64-linux-gnu/libffi.so.8        libs/libffi8",
     f"{LIB}/libMagickWand-6.Q16.so.6          libs/libmagickwand-6.q16-6",
+    f"{LIB}/libMagickWand-6.Q16HDRI.so.6      libs/libmagickwand-6.q16hdri-6",
     "usr/share/doc/a file with blanks.so     doc/papers",
 )
 

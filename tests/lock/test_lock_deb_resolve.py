@@ -228,6 +228,40 @@ def test_openssl_is_left_out_for_the_certificates_only() -> None:
     assert ["openssl", "tool"] == names(index, "tool")
 
 
+def test_a_library_of_a_desktop_brings_no_init_nor_setuid_programs() -> None:
+    """The chain of Debian 12 from a library of GTK to chage(1)."""
+    index = index_of(
+        {
+            "libgtk-3-0": {"Version": "1", "Depends": "libdbus-1-3, dconf-gsettings-backend"},
+            "libdbus-1-3": V1,
+            "dconf-gsettings-backend": {"Version": "1", "Depends": "dconf-service"},
+            "dconf-service": {
+                "Version": "1",
+                "Depends": "default-dbus-session-bus | dbus-session-bus",
+            },
+            "dbus-user-session": {
+                "Version": "1",
+                "Depends": "dbus-daemon, libpam-systemd, systemd",
+                "Provides": "default-dbus-session-bus, dbus-session-bus",
+            },
+            "dbus-daemon": V1,
+            "dbus": {"Version": "1", "Depends": "dbus-daemon, dbus-system-bus-common"},
+            "dbus-system-bus-common": {"Version": "1", "Depends": "adduser"},
+            "libpam-systemd": {"Version": "1", "Depends": "systemd, dbus"},
+            "systemd": {"Version": "1", "Depends": "mount"},
+            "mount": V1,
+            "adduser": {"Version": "1", "Depends": "passwd"},
+            "passwd": V1,
+        }
+    )
+
+    assert ["dconf-gsettings-backend", "dconf-service", "libdbus-1-3", "libgtk-3-0"] == names(
+        index, "libgtk-3-0"
+    )
+    assert ["dbus", "dbus-daemon", "dbus-system-bus-common"] == names(index, "dbus")
+    assert ["adduser", "passwd"] == names(index, "adduser")
+
+
 def test_every_left_out_package_has_a_reason() -> None:
     assert all(reason for reason in PRUNED.values())
 

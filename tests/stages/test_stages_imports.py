@@ -16,8 +16,9 @@ from harness.image.validate import Missing
 from harness.lock.deb_contents import Holder
 from harness.lock.lock import Lock, Wheel
 from harness.stages import import_report
+from harness.stages.import_advice import Outside
 from harness.stages.import_cause import cause
-from harness.stages.import_report import Found, Outside
+from harness.stages.import_report import Found
 from harness.stages.stage import StageResult
 
 SITE = "usr/local/lib/python3.11/dist-packages"
@@ -171,6 +172,55 @@ def test_code_that_looks_for_a_library_by_name_needs_what_finds_it_too(root: Pat
     assert ["libc-bin", "libzbar0"] == found.details["os"]
 
 
+SILENT = raised("ImportError", "zbar shared library not found", "boost/api.py")
+
+
+def test_a_package_that_imports_nothing_itself_is_red_by_what_lies_below_it(root: Path) -> None:
+    found = report(root, inner={"boost.api": SILENT}, hollow=frozenset({"boost"}))
+
+    assert not found.passed
+    assert [
+        ("paste", 'os = ["libc-bin", "libgl1", "libzbar0"]'),
+        ("or paste", 'without = ["libzbar.so.0"]'),
+        ("", "if nothing that you use needs it"),
+        ("module", "boost.api"),
+        ("error", "ImportError: zbar shared library not found"),
+        ("from", "boost 1.0 ← app ← asked for"),
+        ("debian", "libzbar0 has libzbar.so.0"),
+        ("", "find_library asks ldconfig, which libc-bin has"),
+    ] == lines(found)
+
+
+@pytest.mark.parametrize(
+    ("without", "hollow", "note"),
+    [
+        ((), (), "boost.api opens libzbar.so.0, which is not there"),
+        (("libzbar.so.0",), ("boost",), "boost.api opens what is not there: without says so"),
+    ],
+)
+def test_a_library_of_a_module_further_down_is_noted_where_the_package_does_without(
+    root: Path, without: tuple[str, ...], hollow: tuple[str, ...], note: str
+) -> None:
+    found = report(
+        root,
+        inner={"boost.api": SILENT},
+        hollow=frozenset(hollow),
+        outside=known(without=without),
+    )
+
+    assert (True, [note], []) == (found.passed, found.details["notes"], found.details["os"])
+
+
+def test_a_module_further_down_that_fails_for_another_reason_is_its_own_affair(
+    root: Path,
+) -> None:
+    said = raised("ModuleNotFoundError", "No module named 'pytest'", "boost/api.py")
+
+    found = report(root, inner={"boost.api": said}, hollow=frozenset({"boost"}))
+
+    assert (True, []) == (found.passed, found.details["notes"])
+
+
 def test_a_name_that_is_gone_comes_with_the_requirement_and_the_version_that_had_it(
     root: Path,
 ) -> None:
@@ -318,6 +368,8 @@ def test_an_entry_point_leads_to_a_file_or_nowhere(root: Path, module: str, nowh
         ("The 'enchant' C library was not found", ("libenchant.so",)),
         ("MagickWand shared library not found.", ("libMagickWand.so",)),
         ("cannot load library 'libpango-1.0-0': nope", ("libpango-1.0.so.0",)),
+        ('Library "GL" not found.', ("libGL.so",)),
+        ("/usr/lib/libobjc.dylib: cannot open shared object file: No such file", ()),
         ("numpy.dtype size changed", ()),
     ],
 )

@@ -16,7 +16,7 @@ from harness.image import build, model
 from harness.lock.deb_contents import Holder
 from harness.lock.lock import Lock, Wheel
 from harness.stages import imports
-from harness.stages.import_report import Outside
+from harness.stages.import_advice import Outside
 from harness.stages.load import Bench, Limits
 from harness.stages.stage import StageResult
 from harness.world.store import Store
@@ -36,6 +36,10 @@ FILES = {
         b"ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'lib.so'))\n",
     },
     "checks": {"checks/__init__.py": b"from good import max_error\n"},
+    "hollow": {
+        "hollow/__init__.py": b"",
+        "hollow/api.py": b"import ctypes\nctypes.CDLL('libgomp.so.1')\n",
+    },
     "dies": {"dies/__init__.py": b"import os; os.abort()\n"},
 }
 
@@ -66,7 +70,7 @@ def proved(
         tabular_lock,
         name="red",
         packages=tuple(sorted(packages, key=lambda one: one.name)),
-        requirements=("boost", "checks", "dies"),
+        requirements=("boost", "checks", "dies", "hollow"),
         debs=tuple(deb for deb in tabular_lock.debs if deb.name != "libgomp1"),
     )
     built = build.environment(lock, fetched)
@@ -98,6 +102,15 @@ def test_a_booster_without_its_library_is_red_and_has_the_line_to_paste(
     raised = paragraph(proved, "module", "boost")
     assert raised["error"].startswith("OSError: libgomp.so.1: cannot open shared object file")
     assert "libgomp1 has libgomp.so.1" == raised["debian"]
+
+
+def test_a_package_that_is_empty_above_the_module_that_opens_a_library_is_red(
+    proved: StageResult,
+) -> None:
+    raised = paragraph(proved, "module", "hollow.api")
+
+    assert "libgomp1 has libgomp.so.1" == raised["debian"]
+    assert raised["from"].startswith("hollow 1.0")
 
 
 def test_a_name_that_is_gone_is_red_with_module_exception_and_chain(proved: StageResult) -> None:
