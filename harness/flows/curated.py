@@ -17,6 +17,7 @@ from harness.core.errors import (
     SpecInvalid,
     SpecMissing,
 )
+from harness.flows.environment import one_at_a_time
 from harness.lock import parent, pylock, releases, resolved
 from harness.lock import source as place
 from harness.lock.releases import Release
@@ -128,8 +129,9 @@ def check_environment(environment: Environment, store: Store) -> None:
 def released(environment: Environment, today: date, store: Store) -> Release:
     """Write *environment*'s version down as released, and return the release; one that is released
     already comes back as it was. Raises what a check raises, and ReleaseFinal."""
-    check_environment(environment, store)
-    return releases.record(environment, today)
+    with one_at_a_time(environment, store):
+        check_environment(environment, store)
+        return releases.record(environment, today)
 
 
 def published(environment: Environment, to: str) -> Digest:

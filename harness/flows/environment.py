@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +24,7 @@ from harness.lock.resolve import Workshop as Where
 from harness.spec import parse
 from harness.spec.environment import Environment
 from harness.spec.project import Project
-from harness.world import sources
+from harness.world import files, sources
 from harness.world.store import Store
 
 Progress = Callable[[str], None]
@@ -107,8 +108,22 @@ def locked(
     The old lock stays until the new one is whole. A damaged old lock is refused, not replaced, and
     a released one is final: it comes back as it is, and ReleaseFinal or ReleaseBroken is raised
     where it would have to change or has been changed. *settings* are ``[sources]``, those of the
-    user unless given.
+    user unless given. Who else locks or releases *environment* meanwhile waits and finds this lock.
     """
+    with one_at_a_time(environment, store, progress) if write else nullcontext():
+        return _locked(environment, store, engine, free, now, progress, write, settings)
+
+
+def _locked(
+    environment: Environment,
+    store: Store,
+    engine: Callable[[], Engine],
+    free: Freedom,
+    now: datetime,
+    progress: Progress,
+    write: bool,
+    settings: Mapping[str, str] | None,
+) -> tuple[tuple[Lock, ...], tuple[Lock, ...]]:
     releases.verify(environment.folder, environment.name)
     if releases.of(environment) is not None:
         wish = "" if free == Freedom() else "its pins don't move any more"
@@ -141,6 +156,18 @@ def locked(
         pylock.write(environment.lock_path, *after)
         parent.record(environment, store)
     return before, after
+
+
+@contextmanager
+def one_at_a_time(
+    environment: Environment, store: Store, progress: Progress = lambda _: None
+) -> Iterator[None]:
+    """Let nobody else who has this *store* change *environment*'s lock or releases meanwhile."""
+    progress(f"waiting for another who changes {environment.reference}")
+    with files.locked(
+        store.root / "locks" / build.key("folder", str(environment.folder.resolve()))
+    ):
+        yield
 
 
 def preparing(

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError, ResolutionFailed, SpecInvalid, UnknownEnvironment
 from harness.engine.engine import Engine
 from harness.flows.environment import Progress, building, preparing
-from harness.lock import customized, parent, patch, patch_why, pylock, resolved
+from harness.lock import customized, parent, patch, patch_why, pylock, releases, resolved
 from harness.lock.advisories import packages
 from harness.lock.lock import Lock, Move
 from harness.lock.patch import Target
@@ -152,6 +152,7 @@ def _patched(
     target: Target, environment: Environment, done: Mapping[Path, Patched], shop: Shop
 ) -> Patched | str:
     """Return *environment* with the fix, or why it needs none."""
+    releases.verify(environment.folder, environment.name)
     old = pylock.read_all(environment)
     found = patch.hits(target, old)
     if not found:

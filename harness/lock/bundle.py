@@ -20,6 +20,7 @@ from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import BundleInvalid, LockedFileGone, ResolutionFailed
 from harness.lock import debian, releases, resolved
+from harness.lock.deb_index import Index
 from harness.lock.debian import Release
 from harness.lock.fetch import offered_files
 from harness.lock.lock import Lock, Wheel
@@ -153,12 +154,7 @@ def _release(
             name = debian.index_name(release, lock.architecture)
             debian.index_file(release, name, source=source, store=store)
     for lock in locks:
-        index = debian.read_index(release, lock.architecture, store=store)
-        try:
-            same = debian.closure(index, base_packages(lock)) == lock.debs
-        except ResolutionFailed:
-            same = False
-        if not same:
+        if not _gives(debian.read_index(release, lock.architecture, store=store), lock):
             raise LockedFileGone(
                 f"the Debian index of {lock.released:%Y-%m-%d} that {lock.reference} was locked "
                 f"with is gone; that of {release.date:%Y-%m-%d} has other packages",
@@ -166,6 +162,21 @@ def _release(
                 "--no-index, from which NAME is built and promoted and can't be locked again",
             )
     return release
+
+
+def _gives(index: Index, lock: Lock) -> bool:
+    """Tell whether the Debian packages of *lock* are what would be taken from *index*."""
+    wanted = base_packages(lock)
+    try:
+        debs = debian.closure(index, wanted)
+        more = debian.closure(index, (*wanted, *lock.build_os)) if lock.build_os else ()
+    except ResolutionFailed:
+        return False
+    names = {deb.name for deb in debs}
+    return (debs, tuple(deb for deb in more if deb.name not in names)) == (
+        lock.debs,
+        lock.build_debs,
+    )
 
 
 def _indices(release: Release, locks: Iterable[Lock]) -> list[Digest]:

@@ -62,8 +62,11 @@ def offered_files(lock: Lock) -> tuple[Wheel, ...]:
 
 def _parts(wheel: Wheel) -> list[Wheel]:
     assert wheel.built is not None
-    source = replace(wheel, filename=wheel.built.filename, digest=wheel.built.digest, built=None)
-    return [source, *wheel.built.requires]
+    made_of = wheel.built
+    source = replace(
+        wheel, filename=made_of.filename, digest=made_of.digest, size=made_of.size, built=None
+    )
+    return [source, *made_of.requires]
 
 
 def fetch_debs(
@@ -106,6 +109,7 @@ def _link(wanted: Mapping[str, Path], folder: Path) -> None:
         if target.exists() and target.samefile(blob):
             continue
         temporary = folder / f".{name}.{os.getpid()}"
+        temporary.unlink(missing_ok=True)  # of a killed process that had the same number
         try:
             os.link(blob, temporary)
         except OSError:

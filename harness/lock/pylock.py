@@ -121,7 +121,9 @@ def read_all(environment: Environment) -> tuple[Lock, ...]:
 
 def write(path: Path, *locks: Lock) -> None:
     """Write *locks* to *path*, whole or not at all."""
-    files.write_atomic(path, dumps(*locks).encode())
+    data = dumps(*locks).encode()
+    with files.writing(path) as file:
+        file.write(data)
 
 
 def _document(locks: Sequence[Lock]) -> dict[str, Any]:

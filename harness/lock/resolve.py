@@ -184,13 +184,12 @@ def _debs(
         )
 
     debs, released = closure()
-    if old is not None and old.debs == debs:
-        released = old.released  # a new date over the same packages is no change
-    if not environment.build_os:
-        return debs, (), released
+    more = closure(*environment.build_os)[0] if environment.build_os else ()
     names = {deb.name for deb in debs}
-    tools = closure(*environment.build_os)[0]
-    return debs, tuple(deb for deb in tools if deb.name not in names), released
+    tools = tuple(deb for deb in more if deb.name not in names)
+    if old is not None and (old.debs, old.build_debs) == (debs, tools):
+        released = old.released  # a new date over the same packages is no change
+    return debs, tools, released
 
 
 def _platforms(environment: Environment) -> tuple[str, ...]:

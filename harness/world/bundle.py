@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,21 +75,11 @@ def write(target: Path, members: Iterable[Member], about: Mapping[str, Any]) -> 
     ordered = sorted(members, key=lambda member: member.path.encode())
     table = [[m.path, hexadecimal(m.digest), m.size] for m in ordered]
     contents = canonical.dumps({"schema": SCHEMA, "about": about, "files": table})
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     hasher = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as out:
-            for chunk in _stream([text(CONTENTS, contents), *ordered]):
-                hasher.update(chunk)
-                out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    files.sync_folder(target.parent)
+    with files.writing(target) as out:
+        for chunk in _stream([text(CONTENTS, contents), *ordered]):
+            hasher.update(chunk)
+            out.write(chunk)
     return of_hex(hasher.hexdigest())
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from harness.core.digest import Digest, of_hex
+
+_PART = ".part"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -28,6 +32,48 @@ def write_atomic(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file that is *path* once the block ends well: synced, renamed, its folder synced.
+
+    It is locked (flock) as long as its writer lives, so that what a kill -9 left is known, and
+    removed, by the next who writes *path*.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _reap(path)
+    with _temporary(path) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> IO[bytes]:
+    """Return a new, locked file beside *path*."""
+    while True:
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            prefix=f".{path.name}.", suffix=_PART, dir=path.parent, delete=False
+        )
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was reaped before it was locked
+
+
+def _reap(path: Path) -> None:
+    """Remove what writers of *path* have left that live no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+        with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -340,10 +340,14 @@ def test_what_is_built_comes_as_its_source_and_what_the_build_needs(tmp_path: Pa
     store = Store(tmp_path / "store")
     need = make_wheel(tmp_path / "files", "flit-core", "3.9")
     store.add((tmp_path / "files" / need.filename).read_bytes())
-    source = Source(filename="app-1.0.tar.gz", digest=store.add(b"an sdist"), requires=(need,))
+    sdist = b"an sdist"
+    source = Source(
+        filename="app-1.0.tar.gz", digest=store.add(sdist), size=len(sdist), requires=(need,)
+    )
     app = Wheel(
         name="app",
         version="1.0",
+        size=1234,
         filename="app-1.0-py3-none-any.whl",
         digest=of_bytes(b"made of it"),
         built=source,
@@ -371,7 +375,8 @@ def test_what_is_built_comes_as_its_source_and_what_the_build_needs(tmp_path: Pa
         "simple/flit-core/index.v1_json",
     } == {member.path for member in members}
     page = next(m.source for m in members if m.path == "simple/app/index.v1_json")
-    assert ["app-1.0.tar.gz"] == [file["filename"] for file in json.loads(page)["files"]]  # type: ignore[arg-type]
+    (offered,) = json.loads(page)["files"]  # type: ignore[arg-type]
+    assert ("app-1.0.tar.gz", len(sdist)) == (offered["filename"], offered["size"])
 
 
 def test_two_files_of_one_name_are_no_bundle(world: World) -> None:

@@ -206,6 +206,23 @@ def test_the_folder_beside_a_lock_holds_its_wheels_and_no_others(
     assert data == (folder / wheel.filename).read_bytes()
 
 
+@pytest.mark.parametrize("other", [False, True], ids=["same bytes", "older bytes"])
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(
+    tmp_path: Path, store: Store, wheel: Wheel, other: bool
+) -> None:
+    """In a container every run has the same number; what is left is a link into the store."""
+    data = (tmp_path / "root/files" / wheel.filename).read_bytes()
+    digests = [store.add(data), store.add(b"older")]
+    (tmp_path / "wheels").mkdir()
+    os.link(store.path(digests[other]), tmp_path / "wheels" / f".{wheel.filename}.{os.getpid()}")
+
+    fetch.link_wheels(lock_of([wheel]), store, tmp_path / "wheels")
+
+    assert [wheel.filename] == os.listdir(tmp_path / "wheels")
+    assert data == (tmp_path / "wheels" / wheel.filename).read_bytes()
+    assert [data, b"older"] == [store.path(digest).read_bytes() for digest in digests]
+
+
 def test_a_built_wheel_is_not_asked_for_but_what_it_is_built_from(
     tmp_path: Path, store: Store, wheel: Wheel
 ) -> None:
