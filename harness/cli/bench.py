@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,12 +14,12 @@ from harness.cli.output import Size, progress
 from harness.core.errors import ToolMissing
 from harness.engine.engine import Engine
 from harness.engine.select import select
-from harness.flows import line
-from harness.flows.line import Line
 from harness.spec.project import Project
-from harness.stages.load import Limits
 from harness.world import files, process
 from harness.world.store import Store
+
+if TYPE_CHECKING:
+    from harness.flows.line import Line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +86,9 @@ def begin(
     required: frozenset[str] = frozenset({"train"}),
 ) -> Line:
     """Return the line of *project* at its start."""
+    from harness.flows import line  # imports numpy, which commands of locks don't need
+    from harness.stages.load import Limits
+
     return line.begin(
         project,
         challenger=challenger,

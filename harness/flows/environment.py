@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,7 +137,10 @@ def _locked(
         before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
     above = parent.locks(environment, store)
     effective = customized.effective(environment, above)
-    debian_source = sources.debian(effective.suite, settings=settings)
+    with ThreadPoolExecutor(max_workers=1) as pool:  # pip takes half a second to say its settings
+        asked = pool.submit(sources.python, settings=settings)
+        debian_source = sources.debian(effective.suite, settings=settings)
+    python_source = asked.result()
 
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
     after = resolve(
@@ -150,7 +154,7 @@ def _locked(
         store=store,
         now=now,
         debian_source=debian_source,
-        python_source=sources.python(settings=settings),
+        python_source=python_source,
     )
     if write:
         pylock.write(environment.lock_path, *after)

@@ -20,7 +20,7 @@ from harness.core.errors import ResolutionFailed
 from harness.lock.lock import Wheel
 from harness.lock.pylock_reading import MACHINES
 from harness.lock.resolver import Pin, dependencies
-from harness.lock.wheel_index import Offered, WheelIndex
+from harness.lock.wheel_index import Offered, WheelIndex, wheel_version
 from harness.world import http
 
 LIBC = {"3.11": 36, "3.13": 41}
@@ -48,7 +48,7 @@ def wheels(
     pages: dict[str, tuple[Offered, ...]] = {}
 
     def ask(pin: Pin) -> None:
-        pages[pin.name] = index.offers(pin.name)
+        pages[pin.name] = index.offers(pin.name, Version(pin.version))
 
     there = {(wheel.name, wheel.version): wheel for wheel in known if wheel.built is None}
     unknown = [p for p in pins if p.name not in built and (p.name, p.version) not in there]
@@ -66,8 +66,7 @@ def wheels(
 
 def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) -> Offered:
     """Return that of *offers* which is *pin*'s and ranks first; raises ResolutionFailed."""
-    version = Version(pin.version)
-    of_version = [one for one in _ranked(offers, python, architecture) if one[0] == version]
+    of_version = list(_ranked(offers, python, architecture, Version(pin.version)))
     seen = [offer.filename for _, _, offer in of_version]
     found = [(rank, offer.filename, offer) for _, rank, offer in of_version if rank is not None]
     if not found:
@@ -115,11 +114,14 @@ _Rank = tuple[int, tuple[int, ...]]
 
 
 def _ranked(
-    offers: tuple[Offered, ...], python: str, architecture: str
+    offers: Iterable[Offered], python: str, architecture: str, only: Version | None = None
 ) -> Iterator[tuple[Version, _Rank | None, Offered]]:
-    """Yield the version and the rank (the least is best; None: it doesn't fit) of each wheel."""
+    """Yield the version and the rank (the least is best; None: it doesn't fit) of each wheel; of
+    *only* one version where it is given."""
     known = ranks(python, architecture)
     for offer in offers:
+        if only is not None and wheel_version(offer.filename) != only:
+            continue
         try:
             _, version, build, tags = parse_wheel_filename(offer.filename)
         except InvalidWheelFilename:

@@ -19,6 +19,9 @@ from harness.core.errors import ResolutionFailed
 from harness.lock import deb_version
 from harness.lock.deb_index import Clause, Index, Package, Relation
 
+RULES = 1
+"""Raised with every change of the answers that this file gives: answers are remembered."""
+
 ANY = "*"
 PRUNED: Mapping[tuple[str, str], str] = {
     (ANY, "debconf"): "asks questions while maintainer scripts run; none run in an image",

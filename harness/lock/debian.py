@@ -9,12 +9,14 @@ from __future__ import annotations
 import lzma
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import LockedFileGone, ResolutionFailed, SignatureInvalid, ToolMissing
 from harness.lock import deb_index, deb_resolve
@@ -67,9 +69,18 @@ def resolve(
     Raises SignatureInvalid, NetworkUnavailable, ResolutionFailed, ToolMissing.
     """
     release = read_release(suite, source=source, now=now, store=store)
-    index_file(release, index_name(release, architecture), source=source, store=store)
-    index = read_index(release, architecture, store=store)
-    return closure(index, wanted), release.date
+    digest = index_file(release, index_name(release, architecture), source=source, store=store)
+    names = sorted(set(wanted))
+
+    def found() -> list[dict[str, Any]]:
+        index = read_index(release, architecture, store=store)
+        return [asdict(deb) for deb in closure(index, names)]
+
+    key = hexadecimal(
+        of_bytes(canonical.dumps([deb_resolve.RULES, sorted(deb_resolve.PRUNED), digest, names]))
+    )
+    known = store.record("debian-closure", key, found)
+    return tuple(_known(deb) for deb in known), release.date
 
 
 def closure(index: deb_index.Index, wanted: Iterable[str]) -> tuple[Deb, ...]:
@@ -228,6 +239,10 @@ def read_index(release: Release, architecture: str, *, store: Store) -> deb_inde
     """Return *release*'s index of packages, which is in *store*."""
     digest = release.files[index_name(release, architecture)]
     return deb_index.parse(lzma.decompress(store.read(digest)).decode())
+
+
+def _known(fields: dict[str, Any]) -> Deb:
+    return Deb(**{**fields, "dependencies": tuple(fields["dependencies"])})
 
 
 def _deb(package: Package, dependencies: tuple[str, ...]) -> Deb:

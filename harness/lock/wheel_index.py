@@ -11,9 +11,12 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
+
+from packaging.version import InvalidVersion, Version
 
 from harness.core.errors import HashMismatch, LockedFileGone, NetworkUnavailable
 from harness.lock.lock import Wheel
@@ -81,12 +84,13 @@ class WheelIndex:
             "or name an index that has it: harness doctor",
         )
 
-    def offers(self, name: str) -> tuple[Offered, ...]:
-        """Return every file of the package *name* that the index lists; nothing where it has no
-        such package. Only the index is asked: what else pip would look at decides no lock."""
+    def offers(self, name: str, version: Version | None = None) -> tuple[Offered, ...]:
+        """Return every file of the package *name* that the index lists, or the wheels of one
+        *version* alone; nothing where it has no such package. Only the index is asked: what else
+        pip would look at decides no lock."""
         page = f"{self._index().rstrip('/')}/{name}/"
         try:
-            return offered(*self._page(page))
+            return offered(*self._page(page), version)
         except NotFound:
             return ()
 
@@ -145,37 +149,62 @@ def links(page: bytes, address: str) -> dict[str, str]:
     return {offer.filename: offer.address for offer in offered(page, address)}
 
 
-def offered(page: bytes, address: str) -> tuple[Offered, ...]:
-    """Return what a *page* at *address* says of each file it links to (PEP 691, 503, 592)."""
+def offered(page: bytes, address: str, version: Version | None = None) -> tuple[Offered, ...]:
+    """Return what a *page* at *address* says of each file it links to (PEP 691, 503, 592), or of
+    the wheels of one *version*: a page may hold ten thousand files."""
     text = page.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
         return tuple(
             Offered(
                 filename=file["filename"],
-                address=urljoin(address, file["url"]).partition("#")[0],
+                address=_whole(address, file["url"]).partition("#")[0],
                 sha256=file.get("hashes", {}).get("sha256"),
                 size=file.get("size"),
                 requires_python=file.get("requires-python"),
                 yanked=_yanked(file.get("yanked")),
             )
             for file in json.loads(text)["files"]
+            if version is None or wheel_version(file["filename"]) == version
         )
     parser = _Links()
     parser.feed(text)
     found = []
     for attributes in parser.found:
         link, _, fragment = attributes["href"].partition("#")
+        filename = unquote(urlsplit(link).path.rpartition("/")[2])
+        if version is not None and wheel_version(filename) != version:
+            continue
         sha256 = fragment.partition("sha256=")[2].partition("&")[0]
         found.append(
             Offered(
-                filename=unquote(urlsplit(link).path.rpartition("/")[2]),
-                address=urljoin(address, link),
+                filename=filename,
+                address=_whole(address, link),
                 sha256=sha256 or None,
                 requires_python=attributes.get("data-requires-python"),
                 yanked=_yanked(attributes.get("data-yanked")),
             )
         )
     return tuple(found)
+
+
+def wheel_version(filename: str) -> Version | None:
+    """Return the version that the name of a wheel says, without a look at the rest of it; None for
+    other files."""
+    parts = filename.split("-", 2)
+    return _version(parts[1]) if len(parts) == 3 and filename.endswith(".whl") else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _whole(page: str, link: str) -> str:
+    """Return *link* on *page* as a full address; most are already, and pages hold thousands."""
+    return link if link.startswith(("https://", "http://")) else urljoin(page, link)
 
 
 def _yanked(value: object) -> str | None:

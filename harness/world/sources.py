@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from harness.core.errors import NetworkUnavailable, SourceMissing, SpecInvalid, ToolMissing
@@ -171,6 +172,7 @@ def pip_settings(lines: Iterable[str] | None = None) -> Mapping[str, str]:
     return {option: value for option, (_, value) in found.items()}
 
 
+@cache
 def pip_default_index() -> str:
     """Return the index that pip uses where none is configured; raises SourceMissing."""
     asked = process.run(

@@ -100,6 +100,26 @@ def test_a_known_index_is_not_downloaded_again(tmp_path: Path, store: Store) -> 
     assert 2 == sum(path.endswith("/InRelease") for path in server.asked)
 
 
+def test_an_index_answers_the_same_question_from_memory_and_a_new_index_anew(
+    archive: Archive, store: Store
+) -> None:
+    archive.add("app", "1", Depends="lib")
+    archive.add("lib", "1")
+    archive.publish()
+
+    first = resolve(archive, store, "app", "lib")
+    again = resolve(archive, store, "lib", "app", "lib")
+    narrower = resolve(archive, store, "lib")
+    archive.add("lib", "2")
+    archive.publish()
+    newer = resolve(archive, store, "app", "lib")
+
+    assert first == again
+    assert ["lib"] == [deb.name for deb in narrower]
+    assert [("app", "1"), ("lib", "2")] == [(deb.name, deb.version) for deb in newer]
+    assert 3 == len(list((store.root / "d" / "debian-closure").iterdir()))
+
+
 def test_a_strangers_signature_is_refused(archive: Archive, store: Store) -> None:
     archive.add("app")
     archive.publish(key=STRANGER)
