@@ -72,6 +72,7 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_run_ends_well(
     command = Watched(world.folder, arguments, world.variables)
     events = command.events()
     after = results(world)
+    killed = 0
     drawn = random.Random(name).sample(range(1, len(events) + 1), 3)
 
     for moment in sorted({*drawn, *renames(events, final)}):
@@ -79,7 +80,7 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_run_ends_well(
             shutil.rmtree(folder)
         (world.folder / "tiny.tar").unlink(missing_ok=True)
         shutil.copytree(world.folder.with_name("pristine"), world.envs)
-        command.killed(moment)
+        killed += command.killed(moment)
         left = results(world)
         again = world.harness(*arguments)
 
@@ -90,6 +91,7 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_run_ends_well(
         assert after == results(world)
         if name != "fetch":  # its leftovers are links, and take no room
             assert [] == temporary(world.envs) + [str(p) for p in world.folder.glob(".*")]
+    assert killed >= 3
 
 
 def test_two_who_lock_at_once_both_end_well_and_neither_is_lost(world: World) -> None:
