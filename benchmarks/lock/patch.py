@@ -56,7 +56,11 @@ def copy(target: Path, resolver: str) -> list[str]:
     names = []
     for source in sorted(ROOT.glob("envs/*/environment.toml")):
         folder = target / source.parent.name
-        shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("wheels", "sdists"))
+        shutil.copytree(
+            source.parent,
+            folder,
+            ignore=shutil.ignore_patterns("wheels", "sdists", "releases.toml"),
+        )
         text = source.read_text()
         if resolver:
             text = f'resolver = "{resolver}"\n' + re.sub(r"(?m)^resolver = .*\n", "", text)
