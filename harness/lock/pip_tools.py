@@ -16,7 +16,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -69,6 +69,27 @@ class PipTools:
                 f"{MACHINES[question.architecture]} and doesn't run here",
                 hint='resolver = "uv" in environment.toml resolves for every platform',
             )
+        try:
+            return self._compiled(question)
+        except Unsolvable:
+            if not question.keep:
+                raise
+        return self._without_what_is_in_the_way(question)
+
+    def _without_what_is_in_the_way(self, question: Question) -> tuple[Pin, ...]:
+        """Return the pins where pip-compile gives up: of pins that were there before it lets go
+        of those that a conflict names, and of no others that have to move with them."""
+        found = self._compiled(replace(question, keep={}))
+        for name, version in sorted(question.keep.items()):
+            got = {pin.name: pin.version for pin in found}
+            if got.get(name, version) == version:
+                continue
+            agreed = {n: v for n, v in question.keep.items() if got.get(n) == v}
+            with contextlib.suppress(Unsolvable):
+                found = self._compiled(replace(question, keep=agreed | {name: version}))
+        return found
+
+    def _compiled(self, question: Question) -> tuple[Pin, ...]:
         roots = [requirement(text) for text in question.requirements]
         imported = tools.folder(self.cache)
         env = reach(self.source, cache=self.cache)

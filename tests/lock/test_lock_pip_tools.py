@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from harness.lock import choose, pip_tools, tools
 from harness.lock.lock import Wheel
 from harness.lock.resolver import Question
 from harness.lock.wheel_index import WheelIndex
+from harness.world.process import Finished
 
 PYTHON = platform.python_version()
 
@@ -137,6 +138,30 @@ def test_a_package_without_a_wheel_is_named(index: Server, cache: Path) -> None:
 def test_requirements_that_exclude_each_other_are_shown(index: Server, cache: Path) -> None:
     with pytest.raises(ResolutionFailed, match="lib"):
         resolve(index, cache, "app", "lib<1")
+
+
+def test_where_pip_gives_up_because_of_old_pins_only_those_in_the_way_move(
+    index: Server, cache: Path
+) -> None:
+    """A pip-compile for which the old pin of ``mid`` rules everything out."""
+
+    def run(arguments: Sequence[str], env: object, cwd: Path, path: object) -> Finished:
+        file = cwd / "pinned.txt"
+        text = file.read_text() if file.is_file() else ""
+        old = dict(line.split("==") for line in text.splitlines())
+        if old.get("mid") == "2":
+            return Finished(code=1, stdout=b"", stderr=b"conflicting dependencies")
+        file.write_text(f"low==1\nmid==1\nother=={old.get('other', '2')}\n")
+        return Finished(code=0, stdout=b"", stderr=b"")
+
+    door = pip_tools.PipTools(
+        run_python=run, source=python_source(f"{index.address}/simple"), cache=cache
+    )
+    keep = {"low": "2", "mid": "2", "other": "1"}
+
+    found = door.pins(question("lib", keep=keep))
+
+    assert {"low": "1", "mid": "1", "other": "1"} == {pin.name: pin.version for pin in found}
 
 
 def test_an_index_that_cannot_be_reached_is_no_failed_resolution(cache: Path) -> None:
