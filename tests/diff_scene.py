@@ -207,7 +207,7 @@ def deb(store: Store, name: str, version: str, depends: Sequence[str] = ()) -> D
     """Put a Debian package into *store*, which is not compressed: the same bytes everywhere."""
     control = f"Package: {name}\nVersion: {version}\nDepends: {', '.join(depends)}\n"
     copyright = (
-        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        "Format: https://example.org/copyright-format/1.0/\n\n"
         "Files: *\nLicense: Expat\n"
     )
     parts = {
