@@ -206,10 +206,7 @@ def _recorded(text: str) -> str:
 def deb(store: Store, name: str, version: str, depends: Sequence[str] = ()) -> Deb:
     """Put a Debian package into *store*, which is not compressed: the same bytes everywhere."""
     control = f"Package: {name}\nVersion: {version}\nDepends: {', '.join(depends)}\n"
-    copyright = (
-        "Format: https://example.org/copyright-format/1.0/\n\n"
-        "Files: *\nLicense: Expat\n"
-    )
+    copyright = "Format: https://example.org/copyright-format/1.0/\n\nFiles: *\nLicense: Expat\n"
     parts = {
         "debian-binary": b"2.0\n",
         "control.tar": _tar({"./control": control}),
