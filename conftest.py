@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -37,6 +38,12 @@ def requires_tool() -> Callable[..., None]:
     return _require
 
 
+@pytest.fixture
+def unavailable() -> Callable[[str], NoReturn]:
+    """Ends a test for want of what it needs: skipped on a laptop, failed in CI."""
+    return _unavailable
+
+
 @pytest.fixture(scope="session")
 def with_plugin() -> tuple[str, ...]:
     """Arguments that make a pytest below this one load our plugin, exactly once.
@@ -52,7 +59,10 @@ def _require(*names: str) -> None:
     missing = [name for name in names if shutil.which(name, path=where) is None]
     if not missing:
         return
-    reason = f"needs {', '.join(missing)}"
+    _unavailable(f"needs {', '.join(missing)}")
+
+
+def _unavailable(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}: CI must have what its tests need", pytrace=False)
     pytest.skip(reason)

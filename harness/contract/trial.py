@@ -95,7 +95,7 @@ class Trial(Asking):
         self.sweep: Sweep | None = None
         self.hostile: HostilePass | None = None
         self.known: dict[str, Known] = {}
-        self.unseen: tuple[Unseen, ...] | None = None
+        self.unseen: tuple[Unseen, ...] | Broken | None = None
         self.judged: dict[str, Judged | Broken] = {}
         self.visits: dict[tuple[object, ...], Visit] = {}
         self.blamed: dict[int, Mapping[str, Failure]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.asking import Malformed
-from harness.contract.batch import Batch, Refusal, cells
+from harness.contract.batch import Batch, Broken, Refusal, cells
 from harness.contract.domain import Domain, admits
 from harness.contract.levels import ODD_TEXT, UNSEEN
 from harness.contract.promise import Cause, Failure
@@ -38,13 +38,17 @@ def unseen(trial: Trial) -> tuple[Unseen, ...]:
     Raises Skip, Refusal or Malformed when there are no answered rows to put them into, Broken when
     the model dies of one.
     """
-    opened = [domain for domain in trial.claims.domains if domain.open]
-    if trial.unseen is None and opened:
-        rows = trial.probe.rows
-        trial.unseen = ()  # a model that dies of them is not asked again
-        found = (_found(trial, domain, rows) for domain in opened)
-        trial.unseen = tuple(one for one in found if one is not None)
-    return trial.unseen or ()
+    if trial.unseen is None:
+        opened = [domain for domain in trial.claims.domains if domain.open]
+        try:
+            found = [_found(trial, domain, trial.probe.rows) for domain in opened]
+        except Broken as gone:  # told by whoever asks, and not asked again
+            trial.unseen = gone
+        else:
+            trial.unseen = tuple(one for one in found if one is not None)
+    if isinstance(trial.unseen, Broken):
+        raise trial.unseen
+    return trial.unseen
 
 
 def _found(trial: Trial, domain: Domain, rows: Batch) -> Unseen | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.contract.batch import Answer, Batch, Mask, Refusal, cells
+from harness.contract.batch import Answer, Batch, Broken, Mask, Refusal, cells
 from harness.contract.checks.catalogue import checks_for
 from harness.contract.checks.on_dev import no_slice_is_answered_worse_on_dev
 from harness.contract.checks.outputs import valid_rows_are_answered
@@ -206,6 +206,22 @@ def test_the_place_does_not_depend_on_which_check_runs_first(first: str) -> None
     outcomes = {name: examine(trial, checks[name]).outcome for name in order}
 
     assert {UNSEEN: "failed", VALID: "passed"} == outcomes
+
+
+@pytest.mark.parametrize("first", [UNSEEN, VALID])
+def test_a_model_that_dies_of_unseen_values_passes_neither_check(first: str) -> None:
+    def dies(batch: Batch, values: np.ndarray) -> np.ndarray:
+        if unknown(batch).any():
+            raise Broken("it died of signal 11")
+        return values
+
+    checks = {check.id: check for check in checks_for(claims())}
+    trial = open_trial(claims(), Fake(dies), drawn(), settings=SETTINGS, reopen=lambda: Fake(dies))
+
+    order = [first, *({UNSEEN, VALID} - {first})]
+    outcomes = {name: examine(trial, checks[name]).outcome for name in order}
+
+    assert {UNSEEN: "failed", VALID: "failed"} == outcomes
 
 
 def test_an_unseen_value_that_is_too_long_is_told_as_that_and_no_unseen_one() -> None:

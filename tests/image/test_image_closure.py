@@ -125,7 +125,7 @@ def links(tree: Path, *names: str) -> Path:
 NAMES = ("libz.so.1", "libzbar.so.0", "libc.so.6", "libgomp.so.1", "libfoo-2.0.so.10")
 
 
-@pytest.mark.skipif(shutil.which("ldconfig", path="/sbin:/usr/sbin") is None, reason="no ldconfig")
+@pytest.mark.requires_tool("ldconfig")
 def test_ldconfig_reads_the_cache_that_we_write(tmp_path: Path) -> None:
     found = ld_cache.libraries([links(tmp_path / "tree", *NAMES)])
     (tmp_path / "cache").write_bytes(ld_cache.cache(found))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from lock_fakes import ARCHITECTURE, STRANGER, make_wheel, python_source, served
@@ -212,9 +213,11 @@ exit $code
 
 
 @pytest.mark.requires_tool("unshare", "mount")
-def test_a_full_disk_leaves_the_lock_as_it_was(world: World, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_lock_as_it_was(
+    world: World, tmp_path: Path, unavailable: Callable[[str], NoReturn]
+) -> None:
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-        pytest.skip("this machine allows no mount namespaces")
+        unavailable("this machine allows no mount namespaces")
     world.declare()
     before = world.locked()
     world.declare("tiny", "app<1.1")

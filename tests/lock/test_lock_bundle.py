@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -408,9 +409,11 @@ exit $code
 
 
 @pytest.mark.requires_tool("unshare", "mount")
-def test_a_full_disk_leaves_no_bundle(world: World, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_bundle(
+    world: World, tmp_path: Path, unavailable: Callable[[str], NoReturn]
+) -> None:
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-        pytest.skip("this machine allows no mount namespaces")
+        unavailable("this machine allows no mount namespaces")
     make_wheel(world.files, "app", "2.0", content="#" * 200_000)
     world.publish()
     world.declare()

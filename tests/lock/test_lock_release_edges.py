@@ -45,7 +45,7 @@ def test_a_release_that_is_killed_is_made_by_the_next(world: World) -> None:
 
     for moment in renames(events, releases.FILE):
         record.unlink()
-        command.killed(moment)
+        assert command.killed(moment)
         there = record.exists()
         again = world.harness("env", "release", "tiny")
 
@@ -77,7 +77,7 @@ def test_a_kill_between_a_lock_and_the_record_of_its_parent_is_mended_by_locking
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / resolved.FILE).unlink()
 
-    command.killed(renames(events, resolved.FILE)[0])
+    assert command.killed(renames(events, resolved.FILE)[0])
     left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     checked(world)
     again = world.harness("lock", "child")
