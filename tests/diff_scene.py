@@ -187,9 +187,7 @@ def image(lock: Lock, store: Store, *, name: str = "") -> Image:
             Layer(
                 title="all",
                 diff_id=of_bytes(lock.reference.encode()),
-                digest=of_bytes(lock.reference.encode()),
                 size=1,
-                unpacked=1,
                 trees=tuple(trees),
             ),
         ),

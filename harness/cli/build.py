@@ -94,15 +94,9 @@ def built(name: str, image: Image) -> dict[str, Any]:
     return {
         "schema": "harness.build/1",
         "name": name,
-        "digest": image.digest,
         "config": image.config,
         "layers": [
-            {
-                "title": layer.title,
-                "digest": layer.digest,
-                "diff_id": layer.diff_id,
-                "size": layer.size,
-            }
+            {"title": layer.title, "diff_id": layer.diff_id, "size": layer.size}
             for layer in image.layers
         ],
     }
@@ -111,8 +105,4 @@ def built(name: str, image: Image) -> dict[str, Any]:
 def summary(name: str, image: Image) -> str:
     """Return what a person reads of *image*."""
     size = sum(layer.size for layer in image.layers) / 1e6
-    return (
-        f"{name} built · image {image.digest}\n"
-        f"config       {image.config}\n"
-        f"layers       {len(image.layers)}, {size:.0f} MB compressed"
-    )
+    return f"{name} built · image {image.config}\nlayers       {len(image.layers)}, {size:.0f} MB"

@@ -15,7 +15,7 @@ from harness.core.digest import Digest, short
 from harness.core.errors import SpecMissing, UnknownEnvironment
 from harness.flows import environment as flow
 from harness.flows import line
-from harness.image import layout, model
+from harness.image import layout, model, pack
 from harness.image.image import Image
 from harness.spec import parse
 from harness.world.store import Store
@@ -58,7 +58,7 @@ def show(what: str, envs: str | None, challenger: str, output: str) -> None:
     name, found = _image(what, envs, bench.store(), challenger)
     progress_done()
     rows = [
-        f"  {layer.size / 1e6:>9.2f} MB  {short(layer.digest)}  {layer.title}"
+        f"  {layer.size / 1e6:>9.2f} MB  {short(layer.diff_id)}  {layer.title}"
         for layer in found.layers
     ]
     emit(built(name, found), "\n".join([summary(name, found), *rows]), output)
@@ -83,7 +83,14 @@ def export(what: str, to: Path, envs: str | None, challenger: str, output: str) 
     if not to.parent.is_dir():
         raise SpecMissing(f"there is no folder {to.parent}", hint=f"mkdir -p {to.parent}")
     write = layout.archive if to.suffix == ".tar" else layout.folder
-    write(found, store, to, reference=name)
+    packed = pack.packed(found, store, progress=progress)
+    write(packed, store, to, reference=name)
     progress_done()
-    body = {"schema": "harness.export/1", "name": name, "digest": found.digest, "path": str(to)}
-    emit(body, f"{name} · {found.digest}\nwritten      {to}", output)
+    body = {
+        "schema": "harness.export/1",
+        "name": name,
+        "digest": packed.digest,
+        "config": found.config,
+        "path": str(to),
+    }
+    emit(body, f"{name} · {packed.digest}\nwritten      {to}", output)

@@ -53,14 +53,13 @@ def train(folder: Path, output: str, **options: Any) -> None:
         "model": on.declared.name,
         "challenger": on.challenger,
         "artifact": os.path.relpath(laid),
-        "image": image.digest,
         "config": image.config,
         "cached": known,
     }
     how = "unchanged" if known else "trained"
     emit(
         body,
-        f"{on.declared.name} {how} · image {short(image.digest)}\n"
+        f"{on.declared.name} {how} · image {short(image.config)}\n"
         f"artifact     {os.path.relpath(laid)}",
         output,
     )
@@ -162,7 +161,7 @@ def _written(project: Project, run: Run) -> Run:
     """Write report, verdict and the CI's variables; return the run with its report's path."""
     state = project.folder / line.STATE
     variant = f"-{run.challenger}" if run.challenger else ""
-    tested = run.image.removeprefix("sha256:")[:12] or "data"
+    tested = run.config.removeprefix("sha256:")[:12] or "data"
     name = f"{run.model}{variant}-{run.verdict.value.lower()}-{tested}.html"
     path = state / "reports" / name
     run = replace(run, report=os.path.relpath(path))

@@ -9,6 +9,9 @@ from harness.content.interpreter import SHIPPED, Interpreter
 from harness.content.tree import nodes
 from harness.core.errors import BuildFailed
 
+BYTECODE = "unchecked-hash marshal-2"
+"""What ``shipped.py`` writes: PEP 552's form, and marshal's version."""
+
 
 def sources(root: Path) -> list[str]:
     """Return the Python sources of the tree at *root*, sorted."""

@@ -28,7 +28,7 @@ def report(on: Line, settings: Settings, *, replay: str, command: str) -> Report
             rows,
             settings,
             dev=dev,
-            digest=image.digest,
+            digest=image.config,
             rows_folder=folder,
             command=command,
         )

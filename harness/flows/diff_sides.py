@@ -142,7 +142,7 @@ def of_image(name: str, place: Place, *, label: str) -> Side:
     if len(images) == 1:
         return contents.side(images[0], place.store, label=label)
     if images:
-        listed = ", ".join(short(image.digest) for image in images)
+        listed = ", ".join(short(image.config) for image in images)
         raise UnknownEnvironment(
             f"this machine's store has {len(images)} images of {name}: {listed}",
             hint="name one of them by its digest",

@@ -13,6 +13,7 @@ from harness.flows import sdist
 from harness.flows.sdist import Workshop
 from harness.image import build
 from harness.image.build import Built
+from harness.image.key import key
 from harness.lock import adopt, customized, debian, parent, pylock, releases, resolved
 from harness.lock import source as place
 from harness.lock.fetch import fetch, fetch_debs
@@ -168,9 +169,7 @@ def one_at_a_time(
 ) -> Iterator[None]:
     """Let nobody else who has this *store* change *environment*'s lock or releases meanwhile."""
     progress(f"waiting for another who changes {environment.reference}")
-    with files.locked(
-        store.root / "locks" / build.key("folder", str(environment.folder.resolve()))
-    ):
+    with files.locked(store.root / "locks" / key("folder", str(environment.folder.resolve()))):
         yield
 
 

@@ -16,6 +16,7 @@ from harness.flows import stages
 from harness.flows.line import Line
 from harness.image import model
 from harness.image.image import Image
+from harness.image.pack import Packed
 from harness.ledger import history, record
 from harness.ledger.entry import Entry
 from harness.ledger.history import Champion
@@ -70,7 +71,7 @@ def sealed(line: Line, ledger: Ledger, policy: Policy, origin: dict[str, Any]) -
 
 def judge(
     line: Line,
-    image: Image,
+    packed: Packed,
     ledger: Ledger,
     policy: Policy,
     sealed_policy: Entry,
@@ -79,13 +80,13 @@ def judge(
     evidence: dict[str, Any],
     origin: dict[str, Any],
 ) -> Judged:
-    """Return what becomes of *image* against *champion* (None: the declared baseline).
+    """Return what becomes of the *packed* image against *champion* (None: the declared baseline).
 
     Nothing of the holdout but the settled bit leaves. Raises LedgerMoved when another challenger
     became champion meanwhile, ChampionMissing, NoLooksLeft.
     """
-    entries = ledger.entries()
-    key = record.look_key(policy=sealed_policy, champion=champion, challenger=image.digest)
+    entries, image = ledger.entries(), packed.image
+    key = record.look_key(policy=sealed_policy, champion=champion, challenger=packed.digest)
     known = history.find_result(entries, key)
     if known is not None:
         return Judged(result=known, look=history.find_look(entries, key))
@@ -96,7 +97,7 @@ def judge(
             return early
     line.progress("deciding")
     look = record.open_look(
-        ledger, policy=sealed_policy, champion=champion, challenger=image.digest, origin=origin
+        ledger, policy=sealed_policy, champion=champion, challenger=packed.digest, origin=origin
     )
     table = line.table("holdout")
     decision = decide(

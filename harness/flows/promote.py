@@ -13,6 +13,7 @@ from harness.engine.engine import Engine
 from harness.flows import judge, line, stages
 from harness.flows.judge import Judged
 from harness.flows.line import Line, Progress
+from harness.image import pack
 from harness.image.image import Image
 from harness.ledger import history
 from harness.ledger.entry import Entry
@@ -91,17 +92,22 @@ def _decided(
     origin: dict[str, Any],
 ) -> Run:
     """Return the run with its decision, deciding anew while others become champion first."""
+    champion = history.champion(request.ledger.entries(), on.declared.name)
+    if not checked[-1].passed:
+        return _stopped(_common(request, on, policy, sealed, checked, image, champion), champion)
+    packed = pack.packed(image, on.store, workers=request.workers, progress=on.progress)
     for race in range(RACES):
         champion = history.champion(request.ledger.entries(), on.declared.name)
-        common = _common(request, on, policy, sealed, checked, image, champion)
-        if not checked[-1].passed:
-            return _stopped(common, champion)
-        if champion is not None and champion.image == image.digest:
+        common = {
+            **_common(request, on, policy, sealed, checked, image, champion),
+            "image": packed.digest,
+        }
+        if champion is not None and champion.image == packed.digest:
             return _same(common, champion)
         try:
             judged = judge.judge(
                 on,
-                image,
+                packed,
                 request.ledger,
                 policy,
                 sealed,
@@ -150,7 +156,6 @@ def _common(
         "engine": request.engine.name,
         "time": stamp(request.clock()),
         "environment": on.environment.lock.reference,
-        "image": image.digest if image else "",
         "config": image.config if image else "",
         "layers": len(image.layers) if image else len(on.environment.built.image.layers),
         "rebuilt": on.environment.built.rebuilt,

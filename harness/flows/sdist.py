@@ -23,7 +23,7 @@ from harness.engine import hooks
 from harness.engine.engine import Engine
 from harness.engine.hooks import Place
 from harness.image import build
-from harness.image.build import key
+from harness.image.key import key
 from harness.lock import choose, debian
 from harness.lock.from_source import Resolved
 from harness.lock.lock import Deb, Lock, Source, Wheel

@@ -86,7 +86,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
         settings = replace(DEFAULT, seconds=min(DEFAULT.seconds, line.bench.limits.seconds))
     project = line.project
     body = {
-        "image": image.digest,
+        "image": image.config,
         "train": line.files["train"][1],
         "dev": line.files["dev"][1] if "dev" in line.files else None,
         "contract": canonical.dumps(_contract_body(line)).decode(),
@@ -103,7 +103,7 @@ def check_contract(line: Line, image: Image, settings: Settings | None = None) -
             line.table("train"),
             settings,
             dev=line.table("dev") if "dev" in line.files else None,
-            digest=image.digest,
+            digest=image.config,
             rows_folder=line.state / "rows",
             command=f"harness check {os.path.relpath(project.folder)}{variant} --image",
         )
@@ -162,7 +162,7 @@ def check_integration(line: Line, image: Image) -> StageResult:
 
     return remembered(
         "integration",
-        {"image": image.digest, "rows": line.files[sampled][1]},
+        {"image": image.config, "rows": line.files[sampled][1]},
         line.state,
         work,
     )

@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.content import bytecode, deb, wheel
+from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
 from harness.content.tree import RULES, merge, nodes, plant
-from harness.core import canonical
-from harness.core.digest import Digest, of_hex
+from harness.core.digest import Digest, of_hex, short
 from harness.core.errors import BuildFailed
-from harness.image import base, tar
+from harness.image import base, roots, tar
 from harness.image.image import ARCHITECTURES, Image, Layer, Settings, from_body
+from harness.image.key import key
+from harness.image.pack import LEVEL
 from harness.image.partition import partition
 from harness.lock.lock import LAYOUT, Deb, Lock
 from harness.world import files, process
 from harness.world.store import Store
 
-LEVEL = 6
 ENV = (
     ("PATH", "/usr/local/bin:/usr/bin"),
     ("LANG", "C.UTF-8"),
@@ -51,11 +52,6 @@ class Built:
     root: Path
     interpreter: Interpreter
     rebuilt: int
-
-
-def key(*parts: object) -> str:
-    """Return the store's key for what is a function of *parts*."""
-    return canonical.digest(list(parts)).removeprefix("sha256:")[:24]
 
 
 def wheel_key(digest: Digest, python: str) -> str:
@@ -106,7 +102,7 @@ def environment(
 
 
 def _identity(lock: Lock) -> str:
-    return key("environment", lock.reference, lock.digest, RULES, LAYOUT, LEVEL, ENV)
+    return key("environment", lock.reference, lock.digest, RULES, LAYOUT, BYTECODE, LEVEL, ENV)
 
 
 def _known(lock: Lock, store: Store) -> Built | None:
@@ -114,14 +110,15 @@ def _known(lock: Lock, store: Store) -> Built | None:
     if body is None:
         return None
     image = from_body(body)
-    root = store.root / "t" / f"root-{image.config.removeprefix('sha256:')[:24]}"
-    os_root = store.root / "t" / _os_key(lock, store)
-    if not (root.is_dir() and os_root.is_dir() and all(store.has(x.digest) for x in image.layers)):
+    root = store.root / "t" / roots.name(image.config)
+    os_root = store.root / "t" / _os_key(lock)
+    trees = (store.root / "t" / tree for layer in image.layers for tree in layer.trees)
+    if not (root.is_dir() and os_root.is_dir() and all(tree.is_dir() for tree in trees)):
         return None
     return Built(image=image, root=root, interpreter=Interpreter(os_root, lock.python), rebuilt=0)
 
 
-def _os_key(lock: Lock, store: Store) -> str:
+def _os_key(lock: Lock) -> str:
     trees = {deb.name: deb_key(deb.digest) for deb in lock.debs}
     return key("os", sorted(trees.items()), lock.python, LAYOUT)
 
@@ -156,7 +153,7 @@ def _build(
         }
     )
 
-    progress("packing layers")
+    progress("laying out layers")
     base_tree = key("base", sorted(os_trees.items()), lock.python, LAYOUT)
     groups: dict[str, tuple[str, ...]] = {"base": (base_tree,)}
     for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
@@ -164,66 +161,52 @@ def _build(
         for title, names in partition(chosen, prefix=prefix, buckets=buckets).items():
             both = [tree for name in names for tree in (trees[name], compiled[name])]
             groups[title] = tuple(tree for tree in both if _size(store, tree))
-    layers, rebuilt = pack(groups, store, pool, shipped)
+    layers, rebuilt = layered(groups, store, pool)
     image = Image(
         architecture=ARCHITECTURES[lock.architecture],
         settings=Settings(
             env=ENV,
             command=(f"/usr/bin/python{lock.python}",),
             labels=(
+                ("harness.bytecode", BYTECODE),
+                ("harness.compressor", _compressor(os_root)),
                 ("harness.environment", lock.reference),
-                ("harness.layout", str(LAYOUT)),
+                ("harness.layout", f"{LAYOUT}.{RULES}"),
                 ("harness.lock", lock.digest),
+                ("harness.python", lock.python),
             ),
         ),
         layers=layers,
     )
-    root = store.tree(
-        f"root-{image.config.removeprefix('sha256:')[:24]}",
-        lambda folder: plant(
-            merge({tree: store.root / "t" / tree for layer in layers for tree in layer.trees}),
-            folder,
-        ),
-    )
+    root = roots.lay(image.config, layers, store)
     publish(image, store)
     store.remember("environment", _identity(lock), image.body())
     return Built(image=image, root=root, interpreter=shipped, rebuilt=rebuilt)
 
 
-def pack(
-    groups: Mapping[str, tuple[str, ...]],
-    store: Store,
-    pool: ProcessPoolExecutor | None,
-    shipped: Interpreter,
+def layered(
+    groups: Mapping[str, tuple[str, ...]], store: Store, pool: ProcessPoolExecutor | None
 ) -> tuple[tuple[Layer, ...], int]:
-    """Return a layer for each titled group of trees, and how many were not in the store yet."""
-    zlib = _zlib(shipped.root)
-    keys = {title: key("layer", trees, RULES, LEVEL, zlib) for title, trees in groups.items()}
+    """Return a layer for each titled group of trees, and how many were not known yet."""
+    keys = {title: key("layer", trees, RULES) for title, trees in groups.items()}
     known = {title: store.recall("layer", keys[title]) for title in groups}
-    missing = [
-        title for title, body in known.items() if body is None or not store.has(body["digest"])
-    ]
+    missing = [title for title, body in known.items() if body is None]
     where = str(store.root)
     tasks: dict[str, Future[dict[str, object]]] = {}
     for title in missing:
         if pool is None:
-            known[title] = _layer(where, groups[title], shipped)
+            known[title] = _layer(where, groups[title])
         else:
-            tasks[title] = pool.submit(_layer, where, groups[title], shipped)
+            tasks[title] = pool.submit(_layer, where, groups[title])
     known |= _all(tasks)
     for title in missing:
         store.remember("layer", keys[title], known[title])
-    return (
-        tuple(Layer(title=t, trees=groups[t], **known[t]) for t in groups),
-        len(missing),
-    )
+    return tuple(Layer(title=t, trees=groups[t], **known[t]) for t in groups), len(missing)
 
 
 def publish(image: Image, store: Store) -> None:
-    """Put config and manifest among the blobs, and the image where its digest finds it."""
-    store.add(image.config_bytes)
-    store.add(image.manifest_bytes)
-    store.remember("image", image.digest.removeprefix("sha256:"), image.body())
+    """Keep *image* where its config's digest finds it."""
+    store.remember("image", image.config.removeprefix("sha256:"), image.body())
 
 
 def _all(tasks: Mapping[str, Future[T]]) -> dict[str, T]:
@@ -278,40 +261,18 @@ def _bytecode_tree(where: str, tree: str, shipped: Interpreter, identity: str, o
     return compiled
 
 
-def _layer(where: str, trees: tuple[str, ...], shipped: Interpreter) -> dict[str, object]:
-    store = Store(Path(where))
-    merged = merge({tree: store.root / "t" / tree for tree in trees})
+def _layer(where: str, trees: tuple[str, ...]) -> dict[str, object]:
+    folder = Path(where) / "t"
     hasher = hashlib.sha256()
-    unpacked = 0
-    with store.scratch() as folder:
-        packed = folder / "layer"
-        with packed.open("wb") as out:
-            deflater = shipped.deflater(LEVEL, out.fileno())
-            assert deflater.stdin is not None
-            with deflater.stdin as pipe:
-                for chunk in tar.stream(merged):
-                    hasher.update(chunk)
-                    unpacked += len(chunk)
-                    pipe.write(chunk)
-            if deflater.wait():
-                raise BuildFailed("the compressor of the image's own interpreter failed")
-            out.flush()
-            os.fsync(out.fileno())
-        digest = files.digest_of(packed)
-        size = packed.stat().st_size
-        target = store.path(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.chmod(packed, 0o644)
-        os.replace(packed, target)
-    return {
-        "diff_id": of_hex(hasher.hexdigest()),
-        "digest": digest,
-        "size": size,
-        "unpacked": unpacked,
-    }
+    size = 0
+    for chunk in tar.stream(merge({tree: folder / tree for tree in trees})):
+        hasher.update(chunk)
+        size += len(chunk)
+    return {"diff_id": of_hex(hasher.hexdigest()), "size": size}
 
 
-def _zlib(root: Path) -> str:
-    """Name the compressor: the zlib in *root*, by its bytes."""
-    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1*"))))
-    return files.digest_of(library)
+def _compressor(root: Path) -> str:
+    """Name what compresses the layers: the zlib in *root* by its file and bytes, and the level."""
+    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1.*"))))
+    version = library.name.removeprefix("libz.so.")
+    return f"zlib {version} {short(files.digest_of(library))} level {LEVEL}"

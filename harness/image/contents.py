@@ -65,12 +65,14 @@ def named(name: str, store: Store) -> list[Image]:
     that begins with *name* (12 digits at least); sorted by digest."""
     wanted = name.removeprefix("sha256:")
     digest = bool(re.fullmatch(r"[0-9a-f]{12,64}", wanted))
+    records = store.root / "d"
+    kept = [*records.glob("image/*.json"), *(records.glob("manifest/*.json") if digest else ())]
     found = []
-    for record in sorted((store.root / "d" / "image").glob("*.json")):
-        if digest and not record.stem.startswith(wanted):
+    for stem in sorted({record.stem for record in kept}):
+        if digest and not stem.startswith(wanted):
             continue
-        image = model.find(Digest(f"sha256:{record.stem}"), store)
-        if image is None:
+        image = model.find(Digest(f"sha256:{stem}"), store)
+        if image is None or image in found:
             continue
         labels = dict(image.settings.labels)
         own = labels.get("harness.model") or labels.get("harness.environment", "")

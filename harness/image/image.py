@@ -1,6 +1,7 @@
-"""An image: a config, layers and a manifest, as values.
+"""An image: a config and layers, as values.
 
-Formats: OCI image specification 1.1, ``config.md``, ``layer.md`` and ``manifest.md``.
+Format: OCI image specification 1.1, ``config.md`` and ``layer.md``. The manifest names compressed
+layers, so it belongs to what leaves the machine: ``packed.py``.
 """
 
 from __future__ import annotations
@@ -13,25 +14,33 @@ from harness.core import canonical
 from harness.core.digest import Digest, of_bytes
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MOMENT = "1980-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
-    """A layer. *diff_id* names the tar, *digest* the compressed tar; sizes are in bytes.
+class Blob:
+    """A compressed layer as it travels: its digest and its size in bytes."""
 
-    *trees* are the store's trees that it packs, so that a root can be laid out without unpacking.
+    digest: Digest
+    size: int
+    media_type: str = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A layer: *diff_id* names its tar, which is *size* bytes long.
+
+    *trees* are the store's trees that it packs: from them a root is laid out, and the tar is made
+    whenever it is wanted, so that no tar is ever kept. Only a layer that others made, of a base
+    image, has the *blob* that it came as: its tar can't be made again.
     """
 
     title: str
     diff_id: Digest
-    digest: Digest
     size: int
-    unpacked: int
     trees: tuple[str, ...]
+    blob: Blob | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,31 +86,8 @@ class Image:
 
     @property
     def config(self) -> Digest:
-        """The config's digest: the same whatever compressed the layers."""
+        """The config's digest: what the image is, whatever compresses its layers."""
         return of_bytes(self.config_bytes)
-
-    @property
-    def manifest_bytes(self) -> bytes:
-        """The OCI manifest."""
-        return canonical.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": {
-                    "mediaType": CONFIG,
-                    "digest": self.config,
-                    "size": len(self.config_bytes),
-                },
-                "layers": [
-                    {"mediaType": LAYER, "digest": x.digest, "size": x.size} for x in self.layers
-                ],
-            }
-        )
-
-    @property
-    def digest(self) -> Digest:
-        """The manifest's digest: what a registry calls the image."""
-        return of_bytes(self.manifest_bytes)
 
     def body(self) -> dict[str, Any]:
         """Return the image as JSON, for the store's records and ``harness.build/1``."""
@@ -120,5 +106,10 @@ def from_body(body: Mapping[str, Any]) -> Image:
             user=settings["user"],
             labels=tuple((n, v) for n, v in settings["labels"]),
         ),
-        layers=tuple(Layer(**{**x, "trees": tuple(x["trees"])}) for x in body["layers"]),
+        layers=tuple(_layer(layer) for layer in body["layers"]),
     )
+
+
+def _layer(body: Mapping[str, Any]) -> Layer:
+    blob = None if body["blob"] is None else Blob(**body["blob"])
+    return Layer(**{**body, "trees": tuple(body["trees"]), "blob": blob})

@@ -15,12 +15,12 @@ from pathlib import Path
 from harness.content.tree import MOMENT
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
-from harness.image.image import MANIFEST, Image
+from harness.image.pack import MANIFEST, Packed
 from harness.world import files
 from harness.world.store import Store
 
 
-def documents(image: Image, reference: str) -> dict[str, bytes]:
+def documents(packed: Packed, reference: str) -> dict[str, bytes]:
     """Return the layout's small files by name; *reference* is ``name:tag``."""
     index = {
         "schemaVersion": 2,
@@ -28,9 +28,9 @@ def documents(image: Image, reference: str) -> dict[str, bytes]:
         "manifests": [
             {
                 "mediaType": MANIFEST,
-                "digest": image.digest,
-                "size": len(image.manifest_bytes),
-                "platform": {"architecture": image.architecture, "os": "linux"},
+                "digest": packed.digest,
+                "size": len(packed.manifest_bytes),
+                "platform": {"architecture": packed.image.architecture, "os": "linux"},
                 "annotations": {
                     "io.containerd.image.name": reference,
                     "org.opencontainers.image.ref.name": reference.rpartition(":")[2],
@@ -40,9 +40,9 @@ def documents(image: Image, reference: str) -> dict[str, bytes]:
     }
     docker = [
         {
-            "Config": _blob(image.config),
+            "Config": _blob(packed.image.config),
             "RepoTags": [reference],
-            "Layers": [_blob(layer.digest) for layer in image.layers],
+            "Layers": [_blob(blob.digest) for blob in packed.blobs],
         }
     ]
     return {
@@ -52,31 +52,31 @@ def documents(image: Image, reference: str) -> dict[str, bytes]:
     }
 
 
-def folder(image: Image, store: Store, target: Path, *, reference: str) -> None:
+def folder(packed: Packed, store: Store, target: Path, *, reference: str) -> None:
     """Write the layout below *target*: blobs first, the index last, so a cut run is no image."""
     blobs = target / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
-    for digest in _digests(image):
+    for digest in packed.digests:
         place = blobs / hexadecimal(digest)
         if not place.exists():
             temporary = place.with_suffix(f".{os.getpid()}")
             shutil.copyfile(store.whole(digest), temporary)
             os.replace(temporary, place)
-    for name, data in documents(image, reference).items():
+    for name, data in documents(packed, reference).items():
         files.write_atomic(target / name, data)
 
 
-def archive(image: Image, store: Store, target: Path, *, reference: str) -> None:
+def archive(packed: Packed, store: Store, target: Path, *, reference: str) -> None:
     """Write the layout as one tar, the same bytes every time."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
-            for digest in _digests(image):
+            for digest in packed.digests:
                 path = store.whole(digest)
                 header = _header(_blob(digest), path.stat().st_size)
                 with path.open("rb") as blob:
                     tar.addfile(header, blob)
-            for name, data in sorted(documents(image, reference).items()):
+            for name, data in sorted(documents(packed, reference).items()):
                 tar.addfile(_header(name, len(data)), io.BytesIO(data))
         os.replace(temporary, target)
     finally:
@@ -89,10 +89,6 @@ def _header(name: str, size: int) -> tarfile.TarInfo:
     header.mtime = MOMENT
     header.mode = 0o644
     return header
-
-
-def _digests(image: Image) -> list[Digest]:
-    return sorted({image.config, image.digest, *(layer.digest for layer in image.layers)})
 
 
 def _blob(digest: Digest) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import harness.runtime
 from harness.content.interpreter import Interpreter
-from harness.content.tree import Writer, merge, plant
+from harness.content.tree import Writer
 from harness.core import canonical
 from harness.core.digest import Digest
 from harness.core.errors import BuildFailed
-from harness.image import build
+from harness.image import build, pack, roots
 from harness.image.image import Image, Settings, from_body
+from harness.image.key import key
 from harness.lock.lock import LAYOUT
 from harness.world import files
 from harness.world.store import Store
@@ -52,7 +53,7 @@ def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
         (path, os.access(source, os.X_OK), files.digest_of(source))
         for path, source in sorted(found.items())
     ]
-    name = build.key("files", home, listed, LAYOUT)
+    name = key("files", home, listed, LAYOUT)
 
     def fill(root: Path) -> None:
         writer = Writer(root, layer)
@@ -97,7 +98,7 @@ def assemble(
 ) -> Image:
     """Return the model image of *trees* (layer name → tree) on *environment*, kept in the store."""
     groups = {layer: (trees[layer],) for layer in HOMES}
-    layers, _ = build.pack(groups, store, pool, environment.interpreter)
+    layers, _ = build.layered(groups, store, pool)
     base = environment.image
     image = Image(
         architecture=base.architecture,
@@ -116,7 +117,6 @@ def assemble(
                 *base.settings.labels,
                 ("harness.model", name),
                 ("harness.environment.config", base.config),
-                ("harness.python", environment.interpreter.python),
             ),
         ),
         layers=(*base.layers, *layers),
@@ -126,8 +126,9 @@ def assemble(
 
 
 def find(digest: Digest, store: Store) -> Image | None:
-    """Return the image of a manifest digest, if the store has its every part."""
-    body = store.recall("image", digest.removeprefix("sha256:"))
+    """Return the image of a config's or a manifest's digest, if the store has its every part."""
+    config = pack.named(digest, store) or digest
+    body = store.recall("image", config.removeprefix("sha256:"))
     if body is None:
         return None
     image = from_body(body)
@@ -140,17 +141,10 @@ def runnable(image: Image, store: Store) -> Runnable:
     labels = dict(image.settings.labels)
     config = labels.get("harness.environment.config")
     if config is None:
-        raise BuildFailed(f"{image.digest} is not a model's image")
+        raise BuildFailed(f"{image.config} is not a model's image")
     own = {layer.title: layer for layer in image.layers if layer.title in HOMES}
-    below_model = [layer for layer in image.layers if layer.title not in HOMES]
-    root = store.tree(
-        f"root-{config.removeprefix('sha256:')[:24]}",
-        lambda folder: plant(
-            merge({key: store.root / "t" / key for x in below_model for key in x.trees}), folder
-        ),
-    )
     return Runnable(
-        root=root,
+        root=roots.lay(config, roots.below(image), store),
         python=labels["harness.python"],
         overlays=tuple(
             (store.root / "t" / layer.trees[0] / HOMES[title], f"/{HOMES[title]}")

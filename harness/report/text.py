@@ -29,8 +29,8 @@ def _lines(run: Run) -> Iterator[str]:
         sealed = f", sealed as entry {run.policy_entry}" if run.policy_entry else ""
         look = f", look {run.look} of {run.looks}" if run.look else ""
         yield _line("policy", f"{run.policy}{sealed}{look}")
-    image = f" · image {short(Digest(run.image))}, {run.rebuilt} of {run.layers} layers rebuilt"
-    yield _line("environment", f"{run.environment}, current{image if run.image else ''}")
+    image = f" · image {short(Digest(run.config))}, {run.rebuilt} of {run.layers} layers rebuilt"
+    yield _line("environment", f"{run.environment}, current{image if run.config else ''}")
     for stage in run.stages:
         yield from _stage(stage)
     for note in run.notes:

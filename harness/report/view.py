@@ -25,7 +25,6 @@ class Run:
     engine: str
     time: str
     environment: str
-    image: str
     config: str
     layers: int
     rebuilt: int
@@ -33,6 +32,7 @@ class Run:
     headline: str
     why: str
     champion: str = ""
+    image: str = ""
     champion_image: str = ""
     number: int | None = None
     stages: tuple[StageResult, ...] = ()

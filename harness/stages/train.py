@@ -8,7 +8,8 @@ from harness.core.digest import Digest
 from harness.core.errors import TrainingFailed
 from harness.engine.engine import Mount
 from harness.image import model
-from harness.image.build import Built, key
+from harness.image.build import Built
+from harness.image.key import key
 from harness.image.model import Runnable
 from harness.stages.load import Bench, how, inside
 from harness.world.store import Store

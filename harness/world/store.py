@@ -94,6 +94,15 @@ class Store:
             os.replace(folder / "blob", self.path(digest))
         return digest
 
+    def take(self, path: Path) -> Digest:
+        """Keep the file at *path*, which is on the store's own file system, and moves into it."""
+        digest = files.digest_of(path)
+        target = self.path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(path, 0o644)
+        os.replace(path, target)
+        return digest
+
     def tree(self, key: str, fill: Callable[[Path], None]) -> Path:
         """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new."""
         target = self.root / "t" / key

@@ -238,7 +238,7 @@ def test_an_image_is_compared_with_a_lock_and_with_an_image(
 
     same = harness("diff", "image:scene:1", "scene:1", "--output", "json")
     model = harness("diff", "scene", "churn", "--output", "json")
-    images = harness("diff", "image:scene:1", made.digest, "--output", "json")
+    images = harness("diff", "image:scene:1", made.config, "--output", "json")
 
     assert {} == changes(same)
     assert EXPECTED == changes(model) == changes(images)

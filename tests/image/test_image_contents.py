@@ -75,10 +75,10 @@ def test_an_image_is_found_by_its_names_and_the_beginning_of_its_digest(stage: S
     model = image(stage.before, stage.store, name="churn")
 
     def found(name: str) -> list[str]:
-        return [one.digest for one in contents.named(name, stage.store)]
+        return [one.config for one in contents.named(name, stage.store)]
 
-    assert [environment.digest] == found("scene:1")
-    assert [model.digest] == found("churn")
-    assert [model.digest] == found(model.digest[:19])
-    assert [] == found(model.digest[:18])
+    assert [environment.config] == found("scene:1")
+    assert [model.config] == found("churn")
+    assert [model.config] == found(model.config[:19])
+    assert [] == found(model.config[:18])
     assert [] == found("scene:2")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.image import layout
+from harness.image import layout, pack
 from harness.image.build import Built
 from harness.world.store import Store
 
@@ -30,7 +30,7 @@ def run(*argv: str | Path) -> str:
 @pytest.fixture(scope="module")
 def archive(tabular: Built, fetched: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("archive") / "tabular.tar"
-    layout.archive(tabular.image, fetched, path, reference=REFERENCE)
+    layout.archive(pack.packed(tabular.image, fetched), fetched, path, reference=REFERENCE)
     return path
 
 
@@ -95,12 +95,13 @@ def test_docker_loads_the_image_under_the_same_id_and_runs_it(
 def test_skopeo_reads_the_layout_under_the_same_digest(
     tabular: Built, fetched: Store, tmp_path: Path
 ) -> None:
-    layout.folder(tabular.image, fetched, tmp_path / "oci", reference=REFERENCE)
+    packed = pack.packed(tabular.image, fetched)
+    layout.folder(packed, fetched, tmp_path / "oci", reference=REFERENCE)
 
     seen = json.loads(run("skopeo", "inspect", f"oci:{tmp_path}/oci:1"))
 
-    assert seen["Digest"] == tabular.image.digest
-    assert seen["Layers"] == [layer.digest for layer in tabular.image.layers]
+    assert seen["Digest"] == packed.digest
+    assert seen["Layers"] == [blob.digest for blob in packed.blobs]
 
 
 @pytest.mark.requires_tool("skopeo")
@@ -108,7 +109,8 @@ def test_skopeo_copies_every_blob_and_finds_none_wrong(
     tabular: Built, fetched: Store, tmp_path: Path
 ) -> None:
     """Skopeo checks each blob against its digest, and each layer against the config's diff_id."""
-    layout.folder(tabular.image, fetched, tmp_path / "oci", reference=REFERENCE)
+    packed = pack.packed(tabular.image, fetched)
+    layout.folder(packed, fetched, tmp_path / "oci", reference=REFERENCE)
 
     run("skopeo", "--insecure-policy", "copy", f"oci:{tmp_path}/oci:1", f"dir:{tmp_path}/copy")
 

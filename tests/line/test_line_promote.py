@@ -162,7 +162,7 @@ def test_a_readme_changes_no_image_and_a_line_of_code_does(
     def digest() -> str:
         done = harness("train", copied, "--output", "json")
         assert 0 == done.code, done.err
-        return str(done.body["image"])
+        return str(done.body["config"])
 
     before = digest()
     (copied / "README.md").write_text("# Tiny\n")
@@ -172,7 +172,7 @@ def test_a_readme_changes_no_image_and_a_line_of_code_does(
     words = digest()
     (copied / "tiny" / "__init__.py").write_text("COLOUR = 'red'\n")
 
-    assert story.runs["first"].body["image"]["digest"] == before == words
+    assert story.runs["first"].body["image"]["config"] == before == words
     assert before != digest()
 
 

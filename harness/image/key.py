@@ -1,0 +1,10 @@
+"""The names under which the store keeps what is a function of something else."""
+
+from __future__ import annotations
+
+from harness.core import canonical
+
+
+def key(*parts: object) -> str:
+    """Return the store's key for what is a function of *parts*."""
+    return canonical.digest(list(parts)).removeprefix("sha256:")[:24]
