@@ -156,13 +156,14 @@ def _same(one: Node, other: Node) -> bool:
 
 def plant(merged: dict[str, Node], root: Path) -> None:
     """Lay *merged* out below *root* by hard links: as fast as the names alone."""
+    made = {str(root)}
     for node in merged.values():
         target = f"{root}/{node.path}"
-        if node.kind == "folder":
-            os.makedirs(target, mode=0o755, exist_ok=True)
-        else:
-            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-            if node.kind == "link":
-                os.symlink(node.target, target)
-            else:
-                os.link(node.source, target)
+        folder = target if node.kind == "folder" else os.path.dirname(target)
+        if folder not in made:
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            made.add(folder)
+        if node.kind == "link":
+            os.symlink(node.target, target)
+        elif node.kind == "file":
+            os.link(node.source, target)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from harness.content import bytecode, deb, wheel
 from harness.content.bytecode import BYTECODE
@@ -39,7 +39,9 @@ ENV = (
 )
 """One thread for BLAS and OpenMP: with more, sums differ in their last bits from run to run."""
 
-T = TypeVar("T")
+LITTLE = 8 << 20
+"""Bytes of packages that are unpacked sooner than a pool of processes has started."""
+
 Progress = Callable[[str], None]
 Order = Callable[[list[str]], list[str]]
 
@@ -92,13 +94,21 @@ def environment(
         if (built := _known(lock, store)) is not None:  # another process was faster
             return built
         try:
-            with process.pool(workers or os.cpu_count() or 1) as pool:
+            with _pool(lock, store, workers) as pool:
                 return _build(lock, store, pool, progress, order)
         except BrokenProcessPool as killed:
             raise BuildFailed(
                 "a process that built the image was killed, as happens when memory runs out",
                 hint="run the same command again with --workers 1: it goes on from here",
             ) from killed
+
+
+def _pool(lock: Lock, store: Store, workers: int) -> AbstractContextManager[Executor]:
+    """Return who does the work: where little is to be done, nobody has to be started for it."""
+    new = [d.digest for d in lock.debs if not store.has_tree(deb_key(d.digest))]
+    new += [w.digest for w in lock.packages if not store.has_tree(wheel_key(w.digest, lock.python))]
+    little = sum(store.path(digest).stat().st_size for digest in new) < LITTLE
+    return process.inline() if little else process.pool(workers or os.cpu_count() or 1)
 
 
 def _identity(lock: Lock) -> str:
@@ -110,10 +120,9 @@ def _known(lock: Lock, store: Store) -> Built | None:
     if body is None:
         return None
     image = from_body(body)
-    root = store.root / "t" / roots.name(image.config)
-    os_root = store.root / "t" / _os_key(lock)
-    trees = (store.root / "t" / tree for layer in image.layers for tree in layer.trees)
-    if not (root.is_dir() and os_root.is_dir() and all(tree.is_dir() for tree in trees)):
+    trees = roots.trees(image.layers)
+    root, os_root = store.root / "t" / roots.name(trees), store.root / "t" / _os_key(lock)
+    if not (root.is_dir() and os_root.is_dir() and all(map(store.has_tree, trees))):
         return None
     return Built(image=image, root=root, interpreter=Interpreter(os_root, lock.python), rebuilt=0)
 
@@ -123,44 +132,31 @@ def _os_key(lock: Lock) -> str:
     return key("os", sorted(trees.items()), lock.python, LAYOUT)
 
 
-def _build(
-    lock: Lock, store: Store, pool: ProcessPoolExecutor, progress: Progress, order: Order
-) -> Built:
+def _build(lock: Lock, store: Store, pool: Executor, progress: Progress, order: Order) -> Built:
     where = str(store.root)
     progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels")
-    wheels = {
-        w.name: pool.submit(_wheel_tree, where, w.name, w.digest, w.filename, lock.python)
-        for w in sorted(lock.packages, key=lambda w: -store.path(w.digest).stat().st_size)
-    }
     debs = {
-        d.name: pool.submit(_deb_tree, where, d.name, d.digest)
+        pool.submit(_deb_tree, where, d.name, d.digest): d.name
         for d in sorted(lock.debs, key=lambda d: -store.path(d.digest).stat().st_size)
     }
-    os_trees = _all(debs)
+    wheels = {
+        pool.submit(_wheel_tree, where, w.name, w.digest, w.filename, lock.python): w.name
+        for w in sorted(lock.packages, key=lambda w: -store.path(w.digest).stat().st_size)
+    }
+    os_trees = {name: task.result() for task, name in debs.items()}
     os_root = _os_root(store, os_trees, lock.python)
     shipped = Interpreter(os_root, lock.python)
     identity = key(sorted(d.digest for d in lock.debs if "python" in d.name))
-    wheel_trees = _all(wheels)
+    compiled: dict[str, Future[str]] = {}
+    for task in as_completed([*debs, *wheels]):  # the first to be there is compiled first
+        tree = task.result()
+        compiled[tree] = pool.submit(_bytecode_tree, where, tree, shipped, identity, order)
+    wheel_trees = {name: task.result() for task, name in wheels.items()}
 
     progress("compiling bytecode")
-    sizes = {name: _size(store, tree) for name, tree in (os_trees | wheel_trees).items()}
-    compiled = _all(
-        {
-            name: pool.submit(_bytecode_tree, where, tree, shipped, identity, order)
-            for name, tree in sorted(
-                (os_trees | wheel_trees).items(), key=lambda item: -sizes[item[0]]
-            )
-        }
-    )
-
+    groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
     progress("laying out layers")
-    base_tree = key("base", sorted(os_trees.items()), lock.python, LAYOUT)
-    groups: dict[str, tuple[str, ...]] = {"base": (base_tree,)}
-    for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
-        chosen = {name: sizes[name] for name in trees}
-        for title, names in partition(chosen, prefix=prefix, buckets=buckets).items():
-            both = [tree for name in names for tree in (trees[name], compiled[name])]
-            groups[title] = tuple(tree for tree in both if _size(store, tree))
+    laid = pool.submit(_root, where, tuple(tree for trees in groups.values() for tree in trees))
     layers, rebuilt = layered(groups, store, pool)
     image = Image(
         architecture=ARCHITECTURES[lock.architecture],
@@ -178,28 +174,42 @@ def _build(
         ),
         layers=layers,
     )
-    root = roots.lay(image.config, layers, store)
     publish(image, store)
+    root = Path(laid.result())
     store.remember("environment", _identity(lock), image.body())
     return Built(image=image, root=root, interpreter=shipped, rebuilt=rebuilt)
 
 
+def _groups(
+    lock: Lock,
+    store: Store,
+    os_trees: Mapping[str, str],
+    wheel_trees: Mapping[str, str],
+    compiled: Callable[[str], str],
+) -> dict[str, tuple[str, ...]]:
+    """Return the layers' titles and the trees in each, a package's bytecode beside it."""
+    groups: dict[str, tuple[str, ...]] = {
+        "base": (key("base", sorted(os_trees.items()), lock.python, LAYOUT),)
+    }
+    for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
+        sizes = {name: _size(store, tree) for name, tree in trees.items()}
+        for title, names in partition(sizes, prefix=prefix, buckets=buckets).items():
+            both = [tree for name in names for tree in (trees[name], compiled(trees[name]))]
+            groups[title] = tuple(tree for tree in both if _size(store, tree))
+    return groups
+
+
 def layered(
-    groups: Mapping[str, tuple[str, ...]], store: Store, pool: ProcessPoolExecutor | None
+    groups: Mapping[str, tuple[str, ...]], store: Store, pool: Executor
 ) -> tuple[tuple[Layer, ...], int]:
     """Return a layer for each titled group of trees, and how many were not known yet."""
     keys = {title: key("layer", trees, RULES) for title, trees in groups.items()}
     known = {title: store.recall("layer", keys[title]) for title in groups}
     missing = [title for title, body in known.items() if body is None]
     where = str(store.root)
-    tasks: dict[str, Future[dict[str, object]]] = {}
-    for title in missing:
-        if pool is None:
-            known[title] = _layer(where, groups[title])
-        else:
-            tasks[title] = pool.submit(_layer, where, groups[title])
-    known |= _all(tasks)
-    for title in missing:
+    tasks = {title: pool.submit(_layer, where, groups[title]) for title in missing}
+    for title, task in tasks.items():
+        known[title] = task.result()
         store.remember("layer", keys[title], known[title])
     return tuple(Layer(title=t, trees=groups[t], **known[t]) for t in groups), len(missing)
 
@@ -207,10 +217,6 @@ def layered(
 def publish(image: Image, store: Store) -> None:
     """Keep *image* where its config's digest finds it."""
     store.remember("image", image.config.removeprefix("sha256:"), image.body())
-
-
-def _all(tasks: Mapping[str, Future[T]]) -> dict[str, T]:
-    return {name: task.result() for name, task in tasks.items()}
 
 
 def _os_root(store: Store, trees: Mapping[str, str], python: str) -> Path:
@@ -252,13 +258,17 @@ def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: st
 
 def _bytecode_tree(where: str, tree: str, shipped: Interpreter, identity: str, order: Order) -> str:
     store = Store(Path(where))
-    compiled = key("bytecode", tree, identity, RULES)
+    compiled = key("bytecode", tree, identity, RULES, BYTECODE)
     source = store.root / "t" / tree
     store.tree(
         compiled,
         lambda root: bytecode.compile_tree(shipped, source, root, order=order),
     )
     return compiled
+
+
+def _root(where: str, trees: tuple[str, ...]) -> str:
+    return str(roots.lay(trees, Store(Path(where))))
 
 
 def _layer(where: str, trees: tuple[str, ...]) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from harness.image import build, pack, roots
 from harness.image.image import Image, Settings, from_body
 from harness.image.key import key
 from harness.lock.lock import LAYOUT
-from harness.world import files
+from harness.world import files, process
 from harness.world.store import Store
 
 HOMES = {
@@ -94,11 +93,11 @@ def assemble(
     store: Store,
     *,
     name: str,
-    pool: ProcessPoolExecutor | None = None,
 ) -> Image:
     """Return the model image of *trees* (layer name → tree) on *environment*, kept in the store."""
     groups = {layer: (trees[layer],) for layer in HOMES}
-    layers, _ = build.layered(groups, store, pool)
+    with process.inline() as pool:
+        layers, _ = build.layered(groups, store, pool)
     base = environment.image
     image = Image(
         architecture=base.architecture,
@@ -132,19 +131,17 @@ def find(digest: Digest, store: Store) -> Image | None:
     if body is None:
         return None
     image = from_body(body)
-    here = all((store.root / "t" / key).is_dir() for layer in image.layers for key in layer.trees)
-    return image if here else None
+    return image if all(map(store.has_tree, roots.trees(image.layers))) else None
 
 
 def runnable(image: Image, store: Store) -> Runnable:
     """Return *image* laid out on disk; its environment's root is shared by all its models."""
     labels = dict(image.settings.labels)
-    config = labels.get("harness.environment.config")
-    if config is None:
+    if "harness.environment.config" not in labels:
         raise BuildFailed(f"{image.config} is not a model's image")
     own = {layer.title: layer for layer in image.layers if layer.title in HOMES}
     return Runnable(
-        root=roots.lay(config, roots.below(image), store),
+        root=roots.environment(image, store),
         python=labels["harness.python"],
         overlays=tuple(
             (store.root / "t" / layer.trees[0] / HOMES[title], f"/{HOMES[title]}")

@@ -17,21 +17,27 @@ from harness.core.digest import Digest, of_hex
 _PART = ".part"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Make *path* hold *data*: temporary name, fsync, rename, fsync of the folder."""
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Make *path* hold *data*: temporary name, fsync, rename, fsync of the folder.
+
+    What can be made again need not be *durable*: then a power failure, and nothing less, may cost
+    it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 @contextmanager

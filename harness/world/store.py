@@ -119,6 +119,10 @@ class Store:
                 os.replace(made, target)
         return target
 
+    def has_tree(self, key: str) -> bool:
+        """Tell whether the unpacked tree is here."""
+        return (self.root / "t" / key).is_dir()
+
     def record(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
         """Return the JSON value of *key*, calling *make* when it is not here yet."""
         known = self.recall(kind, key)
@@ -131,12 +135,14 @@ class Store:
         """Return the JSON value of *key*, or None."""
         try:
             return json.loads((self.root / "d" / kind / f"{key}.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):  # a power failure may have cut it
             return None
 
     def remember(self, kind: str, key: str, value: Any) -> None:
         """Keep a JSON *value* under *key*."""
-        files.write_atomic(self.root / "d" / kind / f"{key}.json", canonical.dumps(value))
+        files.write_atomic(
+            self.root / "d" / kind / f"{key}.json", canonical.dumps(value), durable=False
+        )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
