@@ -7,6 +7,7 @@ no devices, no setuid bits, no name that leads outside. What is refused is refus
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,6 +77,13 @@ class Writer:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o755 if executable else 0o644)
+        os.utime(path, (MOMENT, MOMENT))
+
+    def copy(self, name: str, source: Path, *, executable: bool = False) -> None:
+        """Write a file of the bytes at *source*, however many they are."""
+        self.file(name, b"", executable=executable)
+        path = self._checked(name)
+        shutil.copyfile(source, path)
         os.utime(path, (MOMENT, MOMENT))
 
     def link(self, name: str, target: str) -> None:
@@ -163,7 +171,5 @@ def plant(merged: dict[str, Node], root: Path) -> None:
         if folder not in made:
             os.makedirs(folder, mode=0o755, exist_ok=True)
             made.add(folder)
-        if node.kind == "link":
-            os.symlink(node.target, target)
-        elif node.kind == "file":
-            os.link(node.source, target)
+        if node.kind != "folder":
+            os.link(node.source, target, follow_symlinks=False)

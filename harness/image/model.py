@@ -58,7 +58,7 @@ def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
         writer = Writer(root, layer)
         writer.folder(home)
         for path, executable, _ in listed:
-            writer.file(f"{home}/{path}", found[path].read_bytes(), executable=executable)
+            writer.copy(f"{home}/{path}", found[path], executable=executable)
 
     store.tree(name, fill)
     return name
