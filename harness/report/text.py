@@ -29,8 +29,9 @@ def _lines(run: Run) -> Iterator[str]:
         sealed = f", sealed as entry {run.policy_entry}" if run.policy_entry else ""
         look = f", look {run.look} of {run.looks}" if run.look else ""
         yield _line("policy", f"{run.policy}{sealed}{look}")
-    image = f" · image {short(Digest(run.config))}, {run.rebuilt} of {run.layers} layers rebuilt"
-    yield _line("environment", f"{run.environment}, current{image if run.config else ''}")
+    digest = run.image or run.config  # packed only when it got as far as a decision
+    built = f" · image {short(Digest(digest))}, {run.rebuilt} of {run.layers} layers rebuilt"
+    yield _line("environment", f"{run.environment}, current{built if digest else ''}")
     for stage in run.stages:
         yield from _stage(stage)
     for note in run.notes:
