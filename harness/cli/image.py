@@ -26,8 +26,8 @@ def image() -> None:
     """Look at a built image, or write it for other tools."""
 
 
-def _image(what: str, envs: str | None, store: Store, challenger: str) -> tuple[str, Image]:
-    """Return an image by digest, by environment, or by model folder."""
+def image_of(what: str, envs: str | None, store: Store, challenger: str) -> tuple[str, Image]:
+    """Return name and image by digest, by environment, or by model folder."""
     if what.startswith("sha256:"):
         found = model.find(Digest(what), store)
         if found is None:
@@ -55,7 +55,7 @@ def _image(what: str, envs: str | None, store: Store, challenger: str) -> tuple[
 @fails_well
 def show(what: str, envs: str | None, challenger: str, output: str) -> None:
     """Show the layers of an environment, a model folder or a digest."""
-    name, found = _image(what, envs, bench.store(), challenger)
+    name, found = image_of(what, envs, bench.store(), challenger)
     progress_done()
     rows = [
         f"  {layer.size / 1e6:>9.2f} MB  {short(layer.diff_id)}  {layer.title}"
@@ -79,7 +79,7 @@ def show(what: str, envs: str | None, challenger: str, output: str) -> None:
 def export(what: str, to: Path, envs: str | None, challenger: str, output: str) -> None:
     """Write an image as an OCI layout, for docker, podman, skopeo and others."""
     store = bench.store()
-    name, found = _image(what, envs, store, challenger)
+    name, found = image_of(what, envs, store, challenger)
     if not to.parent.is_dir():
         raise SpecMissing(f"there is no folder {to.parent}", hint=f"mkdir -p {to.parent}")
     write = layout.archive if to.suffix == ".tar" else layout.folder

@@ -23,6 +23,8 @@ COMMANDS = {
     "bundle": "fetch",
     "build": "build",
     "image": "image",
+    "push": "registry",
+    "pull": "registry",
     "ledger": "ledger",
     "rollback": "ledger",
     "doctor": "doctor",

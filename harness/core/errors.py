@@ -111,6 +111,24 @@ class AccessRefused(HarnessError):
     exit_code = 3
 
 
+class RegistryRefused(HarnessError):
+    """A registry answers, and does not do or does not allow what was asked."""
+
+    exit_code = 3
+
+
+class ImageMissing(HarnessError):
+    """A registry, a layout or this machine's store has no such image."""
+
+    exit_code = 3
+
+
+class ImageInvalid(HarnessError):
+    """What should be an image is damaged, or of a form that no engine here could run."""
+
+    exit_code = 3
+
+
 class ToolMissing(HarnessError):
     """A program or optional dependency that this step needs is not installed."""
 

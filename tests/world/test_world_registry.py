@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from registries import registry
+from registries import USERS, registry
 
 from harness.core import canonical
 from harness.core.digest import hexadecimal, of_bytes
@@ -23,8 +23,6 @@ from harness.world.registry_login import Login
 
 pytest.importorskip("httpx2", reason="httpx2 is not installed")
 real = pytest.mark.requires_tool("docker-registry")
-# htpasswd -nbB user secret
-USERS = "user:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 
 
 @pytest.fixture(scope="module")
@@ -215,10 +213,10 @@ def test_a_registry_that_stumbles_is_asked_again_and_one_that_is_down_is_told() 
     waits: list[float] = []
     with scripted() as (host, state):
         state.failures = 2
-        with Registry(host, pause=waits.append) as door:
+        with Registry(host, pause=waits.append, jitter=lambda: 1.0) as door:
             assert ("1", "2") == door.tags("a")
     with (
-        Registry("127.0.0.1:9", pause=waits.append) as door,
+        Registry("127.0.0.1:9", attempts=4, pause=waits.append, jitter=lambda: 1.0) as door,
         pytest.raises(NetworkUnavailable, match=r"127\.0\.0\.1:9 could not be reached"),
     ):
         door.tags("a")

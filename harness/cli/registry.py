@@ -1,0 +1,152 @@
+"""``push`` and ``pull``: images to and from registries, and from image layouts, byte for byte."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import click
+
+from harness.cli import bench
+from harness.cli.output import emit, fails_well, output_option, progress, progress_done
+from harness.cli.place import source_option
+from harness.core.digest import Digest, short
+from harness.core.errors import ImageMissing, SpecInvalid
+from harness.image import gather, layout_read, own, pack, reference, remote
+from harness.image.image import ARCHITECTURES
+from harness.world.registry import Registry
+from harness.world.store import Store
+from harness.world.transfer import Progress
+
+LAYOUTS = ("oci:", "oci-archive:")
+"""How layouts are named, as skopeo does: ``oci:FOLDER[:TAG]`` and ``oci-archive:FILE[:TAG]``."""
+
+architecture_option = click.option(
+    "--architecture",
+    type=click.Choice(sorted(set(ARCHITECTURES.values()))),
+    default=None,
+    help="Which image of several is meant.  [default: this machine's]",
+)
+
+
+@click.command()
+@click.argument("what")
+@click.argument("where", metavar="REGISTRY/REPO[:TAG]")
+@source_option
+@click.option("--challenger", default="", help="A variant of [challengers].")
+@architecture_option
+@output_option
+@fails_well
+def push(
+    what: str, where: str, envs: str | None, challenger: str, architecture: str | None, output: str
+) -> None:
+    """Push an image: an environment, a model FOLDER, a sha256:... of this machine's store, or an
+    image layout (oci:FOLDER[:TAG], oci-archive:FILE[:TAG])."""
+    to = reference.parse(where)
+    if to.digest is not None:
+        raise SpecInvalid(f"{where} is a digest, which follows from the image", hint="name a tag")
+    store = bench.store()
+    name, digest = _packed(what, envs, store, challenger, _architecture(architecture))
+    with Registry(to.host) as door:
+        pushed = remote.push(digest, to, store, door=door, progress=_told("pushing"))
+    progress_done()
+    count, sizes = dict(pushed.blobs), dict(pushed.bytes)
+    total = sum(sizes.values())
+    text = (
+        f"{name} pushed · {to} · image {digest}\n"
+        f"sent         {count['sent']} of {sum(count.values())} files, "
+        f"{sizes['sent'] / 1e6:.1f} of {total / 1e6:.1f} MB; "
+        f"{count['there']} were there, {count['mounted']} in other repositories of it\n"
+        f"pinned       {to.place}@{digest}"
+    )
+    body = {
+        "schema": "harness.push/1",
+        "name": name,
+        "reference": str(to),
+        "digest": digest,
+        "pinned": f"{to.place}@{digest}",
+        "blobs": count,
+        "bytes": sizes,
+    }
+    emit(body, text, output)
+
+
+@click.command()
+@click.argument("what", metavar="REGISTRY/REPO[:TAG|@DIGEST]")
+@architecture_option
+@output_option
+@fails_well
+def pull(what: str, architecture: str | None, output: str) -> None:
+    """Pull an image into this machine's store, byte for byte, or take it from an image layout."""
+    store = bench.store()
+    chosen = _architecture(architecture)
+    told = _told("pulling")
+    if what.startswith(LAYOUTS):
+        found, pinned = _from_layout(what, store, chosen, told), ""
+    else:
+        named = reference.parse(what)
+        with Registry(named.host) as door:
+            found = remote.pull(named, store, door=door, architecture=chosen, progress=told)
+        pinned = f"{named.place}@{found.digest}"
+    progress("unpacking, if it is an image of Harness")
+    ours = own.recognised(found, store)
+    progress_done()
+    lines = [
+        f"{what} pulled · image {found.digest}",
+        f"config       {found.parts.config.digest}",
+        f"layers       {len(found.parts.layers)}, {found.size / 1e6:.1f} MB compressed, "
+        f"linux/{chosen}",
+        *([f"pinned       {pinned}"] if pinned else []),
+        *(["built by     Harness, and an image of this machine from here on"] if ours else []),
+    ]
+    body = {
+        "schema": "harness.pull/1",
+        "reference": what,
+        "digest": found.digest,
+        "index": found.index,
+        "config": found.parts.config.digest,
+        "platform": f"linux/{chosen}",
+        "pinned": pinned or None,
+        "built_by_harness": ours is not None,
+        "layers": [
+            {"digest": layer.digest, "size": layer.size, "media_type": layer.media_type}
+            for layer in found.parts.layers
+        ],
+    }
+    emit(body, "\n".join(lines), output)
+
+
+def _packed(
+    what: str, envs: str | None, store: Store, challenger: str, architecture: str
+) -> tuple[str, Digest]:
+    """Return its name and its manifest's digest; all that the manifest names is in the store."""
+    if what.startswith(LAYOUTS):
+        found = _from_layout(what, store, architecture, _told("reading"))
+        return what, found.digest
+    if reference.is_digest(what):
+        pulled = gather.here(Digest(what), store, architecture=architecture)
+        if pulled is not None:
+            return short(pulled.digest), pulled.digest
+    if what.startswith("sha256:") and not reference.is_digest(what):
+        raise ImageMissing(f"{what} is no digest", hint="sha256: and 64 of 0-9, a-f")
+    from harness.cli.image import image_of  # imports what builds, which a pull doesn't need
+
+    name, image = image_of(what, envs, store, challenger)
+    return name, pack.packed(image, store, progress=progress).digest
+
+
+def _from_layout(what: str, store: Store, architecture: str, told: Progress) -> gather.Gathered:
+    _, _, rest = what.partition(":")
+    folder, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag or Path(rest).exists():
+        folder, tag = rest, ""
+    return layout_read.read(Path(folder), store, tag=tag, architecture=architecture, progress=told)
+
+
+def _architecture(chosen: str | None) -> str:
+    machine = platform.machine().lower()
+    return chosen or ARCHITECTURES.get(machine, machine)
+
+
+def _told(doing: str) -> Progress:
+    return lambda done, total: progress(f"{doing} {done / 1e6:.1f} of {total / 1e6:.1f} MB")

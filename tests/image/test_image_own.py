@@ -1,0 +1,174 @@
+"""An image of ours that comes from elsewhere is, to the bit, the image that was built."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.core import canonical
+from harness.core.digest import Digest, of_bytes
+from harness.core.errors import HashMismatch
+from harness.image import build, gather, model, own, pack, roots
+from harness.image.image import Image, Settings
+from harness.world.store import Store
+
+KIND = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def built(store: Store, folder: Path) -> Image:
+    """An image as Harness builds them, of two small layers; kept in the store."""
+    files = {"big.bin": bytes(range(256)) * 9000, "run.sh": b"#!/bin/sh\n", "größe/leer": b""}
+    found = {}
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        found[name] = path
+    (folder / "run.sh").chmod(0o755)
+    linked = "linked"
+
+    def link(root: Path) -> None:
+        (root / "usr" / "lib").mkdir(parents=True)
+        (root / "lib").symlink_to("usr/lib")
+        (root / "tmp").mkdir()
+
+    store.tree(linked, link)
+    groups = {"base": (linked,), "code": (model.tree("code", found, store),)}
+    layers, _ = build.layered(groups, store, None)
+    image = Image(
+        architecture="amd64",
+        settings=Settings(
+            env=(("PATH", "/usr/bin"), ("A", "b=c")),
+            command=("/usr/bin/python3.11",),
+            labels=(("harness.layout", "1"), ("harness.compressor", "x")),
+        ),
+        layers=layers,
+    )
+    build.publish(image, store)
+    return image
+
+
+def sent(image: Image, source: Store, target: Store) -> gather.Gathered:
+    """What a pull leaves in the store of another machine."""
+    listed = []
+    for layer in image.layers:
+        data = gzip.compress(b"".join(pack.tarred(layer, source)), mtime=0)
+        listed.append({"mediaType": KIND, "digest": target.add(data), "size": len(data)})
+    config = image.config_bytes
+    document = {
+        "schemaVersion": 2,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": target.add(config),
+            "size": len(config),
+        },
+        "layers": listed,
+    }
+    digest = target.add(canonical.dumps(document))
+    found = gather.here(digest, target, architecture="amd64")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Store:
+    return Store(tmp_path / "source")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Store:
+    return Store(tmp_path / "target")
+
+
+def test_it_has_the_same_config_and_its_layers_are_made_of_the_same_bytes(
+    source: Store, target: Store, tmp_path: Path
+) -> None:
+    image = built(source, tmp_path / "code")
+    found = sent(image, source, target)
+
+    got = own.recognised(found, target)
+
+    assert got is not None
+    assert image.config == got.config
+    for ours, theirs in zip(image.layers, got.layers, strict=True):
+        assert (ours.title, ours.diff_id, ours.size) == (theirs.title, theirs.diff_id, theirs.size)
+        assert of_bytes(b"".join(pack.tarred(theirs, target))) == theirs.diff_id
+    assert got == model.find(image.config, target) == model.find(found.digest, target)
+
+
+def test_it_is_pushed_on_as_it_came(source: Store, target: Store, tmp_path: Path) -> None:
+    found = sent(built(source, tmp_path / "code"), source, target)
+    got = own.recognised(found, target)
+    assert got is not None
+
+    packed = pack.packed(got, target)
+
+    assert [x.digest for x in found.parts.layers] == [blob.digest for blob in packed.blobs]
+
+
+def test_its_root_is_laid_out_as_where_it_was_built(
+    source: Store, target: Store, tmp_path: Path
+) -> None:
+    image = built(source, tmp_path / "code")
+    got = own.recognised(sent(image, source, target), target)
+    assert got is not None
+
+    here, there = (
+        roots.lay(image.config, one.layers, store)
+        for one, store in ((got, target), (image, source))
+    )
+
+    def told(root: Path) -> list[tuple[str, int, object]]:
+        return [
+            (
+                str(path.relative_to(root)),
+                path.lstat().st_mode,
+                path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes(),
+            )
+            for path in sorted(root.rglob("*"))
+        ]
+
+    assert told(there) == told(here)
+
+
+def test_an_image_that_is_here_already_stays_what_it_is(
+    source: Store, target: Store, tmp_path: Path
+) -> None:
+    image = built(source, tmp_path / "code")
+    found = sent(image, source, source)
+
+    assert image == own.recognised(found, source) == model.find(found.digest, source)
+
+
+def test_an_image_of_others_is_none_of_ours(source: Store, target: Store, tmp_path: Path) -> None:
+    image = built(source, tmp_path / "code")
+    config = json.loads(image.config_bytes)
+    config["config"]["Labels"]["added"] = "by hand"
+    found = sent(image, source, target)
+    spaced = json.dumps(config, indent=1).encode()  # not as we write it
+    document = json.loads(target.read(found.digest))
+    document["config"] |= {"digest": target.add(spaced), "size": len(spaced)}
+    other = gather.here(target.add(canonical.dumps(document)), target, architecture="amd64")
+
+    assert other is not None
+    assert own.recognised(other, target) is None
+
+
+def test_layers_that_are_not_those_of_the_config_are_refused(
+    source: Store, target: Store, tmp_path: Path
+) -> None:
+    image = built(source, tmp_path / "code")
+    found = sent(image, source, target)
+    document = json.loads(target.read(found.digest))
+    document["layers"].reverse()
+    digest: Digest = target.add(canonical.dumps(document))
+    swapped = gather.here(digest, target, architecture="amd64")
+    assert swapped is not None
+
+    with pytest.raises(HashMismatch, match=r"layer base .*other bytes than the image's config"):
+        own.recognised(swapped, target)
+
+    assert model.find(image.config, target) is None

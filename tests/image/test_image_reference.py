@@ -1,0 +1,54 @@
+"""Addresses of images: what is written is what is asked for, and nothing is implied."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.core.errors import SpecInvalid
+from harness.image.reference import parse
+
+DIGEST = "sha256:" + "a1" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("registry.example/app", ("registry.example", "app", "latest", None)),
+        ("registry.example:5000/team/app:1", ("registry.example:5000", "team/app", "1", None)),
+        ("oci://localhost/a/b:v1.0", ("localhost", "a/b", "v1.0", None)),
+        ("docker://[::1]:5000/a:1", ("[::1]:5000", "a", "1", None)),
+        ("registry:5000/a", ("registry:5000", "a", "latest", None)),
+        (f"r.example/a@{DIGEST}", ("r.example", "a", "", DIGEST)),
+        (f"r.example/a:1@{DIGEST}", ("r.example", "a", "1", DIGEST)),
+        ("docker.io/python:3.11", ("docker.io", "library/python", "3.11", None)),
+        ("docker.io/bitnami/x__y", ("docker.io", "bitnami/x__y", "latest", None)),
+    ],
+)
+def test_an_address_is_taken_apart(text: str, expected: tuple[str, str, str, str | None]) -> None:
+    found = parse(text)
+
+    assert expected == (found.host, found.repository, found.tag, found.digest)
+    assert parse(str(found)) == found or found.digest  # with a digest the tag is only a comment
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("app", "does not begin with the host"),
+        ("team/app:1", "does not begin with the host"),
+        ("", "does not begin with the host"),
+        ("r.example/", "no name of a repository"),
+        ("r.example/Team/app", "no name of a repository"),
+        ("r.example/a//b", "no name of a repository"),
+        ("r.example/../etc", "no name of a repository"),
+        ("r.example/a:", "no tag"),
+        ("r.example/a:-1", "no tag"),
+        ("r.example/a:" + "x" * 129, "no tag"),
+        ("r.example/a@sha256:12", "no digest"),
+        ("r.example/a@sha512:" + "0" * 128, "no digest"),
+        ("https://r.example/a", "does not begin with the host"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_its_part(text: str, told: str) -> None:
+    with pytest.raises(SpecInvalid, match=told):
+        parse(text)
