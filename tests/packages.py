@@ -28,19 +28,29 @@ def member(
     return info, data
 
 
-def tar(members: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
-    """Return a compressed tar of *members*."""
+def tar(members: Iterable[tuple[tarfile.TarInfo, bytes]], *, errors: str = "strict") -> bytes:
+    """Return a compressed tar of *members*; *errors* are what names that are no text meet."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:xz") as archive:
+    kind = tarfile.PAX_FORMAT if errors == "strict" else tarfile.GNU_FORMAT
+    with tarfile.open(fileobj=out, mode="w:xz", format=kind, errors=errors, preset=0) as archive:
         for info, data in members:
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
 
 
-def deb(path: Path, members: Iterable[tuple[tarfile.TarInfo, bytes]], name: str = "thing") -> Path:
-    """Write a Debian package (deb(5)) at *path*."""
-    control = tar([member("./control", f"Package: {name}\n".encode())])
-    parts = {"debian-binary": b"2.0\n", "control.tar.xz": control, "data.tar.xz": tar(members)}
+def deb(
+    path: Path,
+    members: Iterable[tuple[tarfile.TarInfo, bytes]] | bytes,
+    name: str = "thing",
+    *,
+    about: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write a Debian package (deb(5)) at *path*; *members* may be a tar already, *about* are files
+    beside the control record."""
+    told = {"control": f"Package: {name}\n".encode(), **(about or {})}
+    control = tar([member(f"./{file}", text) for file, text in told.items()])
+    data = members if isinstance(members, bytes) else tar(members)
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": control, "data.tar.xz": data}
     out = b"!<arch>\n"
     for title, data in parts.items():
         out += f"{title:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode()
@@ -57,6 +67,7 @@ def wheel(
     *,
     record: Mapping[str, bytes] | None = None,
     entry_points: str = "",
+    compression: int = zipfile.ZIP_STORED,
 ) -> Path:
     """Write a wheel of *files*; *record* replaces what RECORD says of a file's bytes."""
     info = f"{name}-{version}.dist-info"
@@ -75,7 +86,7 @@ def wheel(
         rows.append(f"{path},sha256={digest},{len(data)}")
     rows.append(f"{info}/RECORD,,")
     target = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(target, "w") as archive:
+    with zipfile.ZipFile(target, "w", compression) as archive:
         for path, data in content.items():
             archive.writestr(path, data)
         archive.writestr(f"{info}/RECORD", "\n".join(rows) + "\n")

@@ -7,6 +7,7 @@ no devices, no setuid bits, no name that leads outside. What is refused is refus
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +15,19 @@ from pathlib import Path, PurePosixPath
 
 from harness.core.errors import PackageConflict, PackageRefused
 
-RULES = 1
+RULES = 2
 """Version of how packages become trees; part of every tree's key."""
 
 MOMENT = 315_532_800
 """1980-01-01, the first moment that a zip archive can name: every file's modification time."""
+
+
+LONGEST = 1024
+"""Bytes that a path may have: what every system takes, below folders of its own."""
+MOST = 250_000
+"""Files that a package may hold; the largest known have a tenth of that."""
+RATIO = 200
+"""How many times larger than its archive a package may be, past 64 MiB; honest ones reach 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +43,71 @@ class Node:
 
 
 def inner(name: str, package: str) -> str:
-    """Return *name* as a clean relative path; raises PackageRefused when it leads outside."""
+    """Return *name* as a clean relative path.
+
+    Raises PackageRefused when it leads outside, is not UTF-8, holds a control character, or is
+    longer than file systems take.
+    """
     try:
-        name.encode("utf-8")
+        size = len(name.encode())
     except UnicodeEncodeError as bad:
-        raise PackageRefused(
-            f"{package}: a name is not UTF-8: {os.fsencode(name)!r}", hint=_REPORT
-        ) from bad
+        raw = name.encode("utf-8", "surrogateescape")
+        raise PackageRefused(f"{package}: a name is not UTF-8: {raw!r}", hint=_REPORT) from bad
     parts = [part for part in PurePosixPath(name).parts if part != "."]
-    if name.startswith("/") or ".." in parts or "\0" in name:
+    if name.startswith("/") or ".." in parts:
         raise PackageRefused(f"{package}: {name!r} leads outside of the package", hint=_REPORT)
+    if _CONTROL.search(name):
+        raise PackageRefused(f"{package}: {name!r} holds a control character", hint=_REPORT)
+    if size > LONGEST or any(len(part.encode()) > 255 for part in parts):
+        raise PackageRefused(f"{package}: a name is too long: {name[:60]!r}…", hint=_REPORT)
     return "/".join(parts)
+
+
+def native(name: str) -> str:
+    """Return *name* as this process must say it to have its UTF-8 on disk, in any locale."""
+    return os.fsdecode(name.encode())
+
+
+def told(name: str) -> str:
+    """Return a name on disk as the text that its UTF-8 is: undoes :func:`native`."""
+    return os.fsencode(name).decode()
 
 
 _REPORT = (
     "no honest package holds this; get the file from another source or report it to its author"
 )
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+class Budget:
+    """What a package may still unpack: bombs are refused before they burst."""
+
+    def __init__(self, package: str, packed: int, largest: int) -> None:
+        self.package = package
+        self.left = MOST
+        self.size = 0
+        self.largest = largest
+        self.ratio = max(64 << 20, packed * RATIO)
+
+    def take(self, name: str, size: int) -> None:
+        """Count a member of *size* bytes; raises PackageRefused, which names it, past the limit."""
+        self.left -= 1
+        self.size += size
+        if self.left < 0:
+            raise PackageRefused(f"{self.package}: more than {MOST} files, at {name}", hint=_REPORT)
+        if self.size > self.largest:
+            raise PackageRefused(
+                f"{self.package}: more than {self.largest >> 30} GiB unpacked, at {name}",
+                hint=_REPORT,
+            )
+        if self.size > self.ratio:
+            raise PackageRefused(
+                f"{self.package}: {name} is a bomb: unpacked, the archive grows by more than "
+                f"{RATIO} times",
+                hint=_REPORT,
+            )
 
 
 class Writer:
@@ -58,22 +116,21 @@ class Writer:
     def __init__(self, root: Path, package: str) -> None:
         self.root = root
         self.package = package
+        self._made: set[str] = set()
+        self._links: set[str] = set()
 
     def folder(self, name: str) -> None:
         """Make a folder and those above it."""
-        path = self._checked(name)
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._folders(self._checked(name), name)
 
     def file(self, name: str, data: bytes, *, executable: bool = False) -> None:
         """Write a file."""
         path = self._checked(name)
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._folders(os.path.dirname(path), name)
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError as twice:
-            raise PackageRefused(
-                f"{self.package}: {name} is in the package twice", hint=_REPORT
-            ) from twice
+            raise self._twice(name) from twice
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o755 if executable else 0o644)
@@ -89,21 +146,51 @@ class Writer:
     def link(self, name: str, target: str) -> None:
         """Make a symbolic link."""
         path = self._checked(name)
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if path.is_symlink() and os.readlink(path) == target:
+        self._folders(os.path.dirname(path), name)
+        _refuse_target(name, target, self.package)
+        target = native(target)
+        if path in self._links and os.readlink(path) == target:
             return
-        os.symlink(target, path)
+        try:
+            os.symlink(target, path)
+        except FileExistsError as twice:
+            raise self._twice(name) from twice
+        self._links.add(path)
         os.utime(path, (MOMENT, MOMENT), follow_symlinks=False)
 
-    def _checked(self, name: str) -> Path:
-        clean = inner(name, self.package)
-        path = self.root / clean
-        for parent in path.relative_to(self.root).parents:
-            if (self.root / parent).is_symlink():
-                raise PackageRefused(
-                    f"{self.package}: {name} goes through the link {parent}", hint=_REPORT
-                )
+    def _folders(self, path: str, name: str) -> None:
+        if path in self._made:
+            return
+        try:
+            os.makedirs(path, mode=0o755, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as twice:
+            raise self._twice(name) from twice
+        self._made.add(path)
+
+    def _twice(self, name: str) -> PackageRefused:
+        return PackageRefused(f"{self.package}: {name} is in the package twice", hint=_REPORT)
+
+    def _checked(self, name: str) -> str:
+        path = f"{self.root}/{native(inner(name, self.package))}"
+        if self._links:
+            parent = os.path.dirname(path)
+            while len(parent) > len(str(self.root)):
+                if parent in self._links:
+                    link = os.path.relpath(parent, self.root)
+                    raise PackageRefused(
+                        f"{self.package}: {name} goes through the link {link}", hint=_REPORT
+                    )
+                parent = os.path.dirname(parent)
         return path
+
+
+def _refuse_target(name: str, target: str, package: str) -> None:
+    try:
+        fine = 0 < len(target.encode()) <= LONGEST and "\0" not in target
+    except UnicodeEncodeError:
+        fine = False
+    if not fine:
+        raise PackageRefused(f"{package}: {name} is a link to no path", hint=_REPORT)
 
 
 def nodes(root: Path) -> Iterator[Node]:
@@ -114,9 +201,9 @@ def nodes(root: Path) -> Iterator[Node]:
     while stack:
         with os.scandir(stack.pop()) as entries:
             for entry in entries:
-                path = entry.path[cut:]
+                path = told(entry.path[cut:])
                 if entry.is_symlink():
-                    yield Node(path, "link", entry.path, target=os.readlink(entry.path))
+                    yield Node(path, "link", entry.path, target=told(os.readlink(entry.path)))
                 elif entry.is_dir():
                     yield Node(path, "folder", entry.path)
                     stack.append(entry.path)
@@ -166,7 +253,7 @@ def plant(merged: dict[str, Node], root: Path) -> None:
     """Lay *merged* out below *root* by hard links: as fast as the names alone."""
     made = {str(root)}
     for node in merged.values():
-        target = f"{root}/{node.path}"
+        target = f"{root}/{native(node.path)}"
         folder = target if node.kind == "folder" else os.path.dirname(target)
         if folder not in made:
             os.makedirs(folder, mode=0o755, exist_ok=True)

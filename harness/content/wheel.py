@@ -9,29 +9,26 @@ is anywhere.
 from __future__ import annotations
 
 import base64
-import configparser
 import csv
 import hashlib
 import io
+import lzma
+import struct
+import unicodedata
 import zipfile
+import zlib
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness.content.tree import Writer, inner
+from harness.content.scripts import launchers
+from harness.content.tree import Budget, Writer, inner
 from harness.core.errors import PackageRefused
 
 LARGEST = 8 << 30
-RATIO = 1000
-"""A member that grows by more than this when unpacked, past 64 MiB, is a bomb."""
-
-SCRIPT = """#!/usr/bin/python{python}
-import sys
-
-from {module} import {first}
-
-if __name__ == "__main__":
-    sys.argv[0] = sys.argv[0].removesuffix(".exe")
-    sys.exit({function}())
-"""
+ALGORITHMS = ("sha256", "sha384", "sha512")
+"""What RECORD may use: sha256 or better (the binary distribution format)."""
+SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
 def site(python: str) -> str:
@@ -41,65 +38,127 @@ def site(python: str) -> str:
 
 def unpack(archive: Path, package: str, python: str, root: Path) -> None:
     """Write the wheel's tree below *root*; raises PackageRefused for what doesn't hold."""
+    with _reading(archive.name, package):
+        wheel = zipfile.ZipFile(archive, metadata_encoding="utf-8")
+    with wheel:
+        members = _members(wheel, archive.stat().st_size, package)
+
+        def read(name: str) -> bytes:
+            with _reading(name, package):
+                return wheel.read(members[name])
+
+        _unpack(members, read, package, python, Writer(root, package))
+
+
+@contextmanager
+def _reading(name: str, package: str) -> Iterator[None]:
+    """Turn whatever zipfile and its decompressors raise into PackageRefused."""
     try:
-        with zipfile.ZipFile(archive) as wheel:
-            _unpack(wheel, package, python, Writer(root, package))
-    except zipfile.BadZipFile as bad:
-        raise PackageRefused(f"{package}: {archive.name} is not a wheel ({bad})") from bad
+        yield
+    except UnicodeDecodeError as bad:
+        raise PackageRefused(f"{package}: a name is not UTF-8: {bad.object[:200]!r}") from bad
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError),
+        *(NotImplementedError, RuntimeError, struct.error),  # unknown compression, encryption
+    ) as bad:
+        raise PackageRefused(
+            f"{package}: {name} can't be read: it is not a wheel, or is damaged ({bad})"
+        ) from bad
 
 
-def _unpack(wheel: zipfile.ZipFile, package: str, python: str, writer: Writer) -> None:
-    members = [m for m in wheel.infolist() if not m.is_dir()]
-    _refuse_bombs(members, package)
+def _unpack(
+    members: Mapping[str, zipfile.ZipInfo],
+    read: Callable[[str], bytes],
+    package: str,
+    python: str,
+    writer: Writer,
+) -> None:
     info = _dist_info(members, package)
-    record = _record(wheel.read(f"{info}/RECORD"), package)
+    record = _record(_text(read(f"{info}/RECORD"), "RECORD", package), package)
+    own = {f"{info}/{name}" for name in SIGNATURES}
+    _refuse_missing(record, {*members, *own}, package)
     rows: list[tuple[str, str, str]] = []
     library = site(python)
 
-    def put(path: str, data: bytes, *, executable: bool) -> None:
+    def put(path: str, data: bytes, *, executable: bool, digest: str = "") -> None:
         writer.file(path, data, executable=executable)
-        rows.append((_relative(path, library), _urlsafe(data), str(len(data))))
+        digest = digest or _urlsafe(data)
+        rows.append((_relative(path, library), f"sha256={digest}", str(len(data))))
 
-    for member in members:
-        name = inner(member.filename.replace("\\", "/"), package)
-        if "\\" in member.filename:  # a zip's separator is "/" (APPNOTE 4.4.17)
-            raise PackageRefused(f"{package}: {member.filename!r} is no path of a wheel")
-        if name in (f"{info}/RECORD", f"{info}/RECORD.jws", f"{info}/RECORD.p7s"):
+    for name, member in members.items():
+        if name in own or _left_by_a_build(name, members):
             continue
-        data = wheel.read(member)
-        if record.get(name) != _urlsafe(data):
+        packed = read(name)
+        algorithm, _, digest = record.get(name, "").partition("=")
+        if not digest or digest != _urlsafe(packed, algorithm):
             raise PackageRefused(
                 f"{package}: {name} doesn't match the wheel's RECORD",
                 hint="the wheel was changed after it was built; get it from another source",
             )
         executable = bool((member.external_attr >> 16) & 0o111)
-        path, data, executable = _place(name, data, executable, info, python)
-        put(path, data, executable=executable)
-    if f"{info}/entry_points.txt" in record:
-        entries = wheel.read(f"{info}/entry_points.txt").decode()
-        for script, text in sorted(_scripts(entries, python).items()):
-            put(f"usr/local/bin/{inner(script, package)}", text.encode(), executable=True)
+        path, data, executable = _place(name, packed, executable, info, python)
+        same = data is packed and algorithm == "sha256"
+        put(path, data, executable=executable, digest=digest if same else "")
+    if f"{info}/entry_points.txt" in members:
+        entries = _text(read(f"{info}/entry_points.txt"), "entry_points.txt", package)
+        for script, text in launchers(entries, python, package).items():
+            put(f"usr/local/bin/{script}", text.encode(), executable=True)
     put(f"{library}/{info}/INSTALLER", b"harness\n", executable=False)
+    refuse_collisions({package: (row[0] for row in rows)})
     listing = io.StringIO()
     csv.writer(listing, lineterminator="\n").writerows([*sorted(rows), (f"{info}/RECORD", "", "")])
     writer.file(f"{library}/{info}/RECORD", listing.getvalue().encode())
 
 
-def _refuse_bombs(members: list[zipfile.ZipInfo], package: str) -> None:
-    total = sum(member.file_size for member in members)
-    worst = max(members, key=lambda m: m.file_size / max(m.compress_size, 1), default=None)
-    if total > LARGEST:
-        raise PackageRefused(f"{package}: more than {LARGEST >> 30} GiB unpacked")
-    if (
-        worst is not None
-        and worst.file_size > 64 << 20
-        and worst.file_size > RATIO * max(worst.compress_size, 1)
-    ):
-        raise PackageRefused(f"{package}: {worst.filename} is a zip bomb")
+def _left_by_a_build(name: str, members: Container[str]) -> bool:
+    """Tell whether a member is bytecode of a source beside it, as numpy 2.3 has: ours takes its
+    place, and says the same of every file."""
+    folder, _, base = name.rpartition("/__pycache__/")
+    return bool(folder) and f"{folder}/{base.split('.')[0]}.py" in members
 
 
-def _dist_info(members: list[zipfile.ZipInfo], package: str) -> str:
-    names = [m.filename.split("/") for m in members]  # one further down is of a vendored package
+def refuse_collisions(packages: dict[str, Iterable[str]]) -> None:
+    """Raise PackageRefused when two files have names that differ by case or Unicode's forms alone.
+
+    On the file systems of other desktops they are one file, and Python's import tells them apart
+    here only. Of Debian's packages this is not asked: some of theirs, of C headers, do.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for package in sorted(packages):
+        for path in sorted(packages[package]):
+            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+            other, known = seen.setdefault(folded, (package, path))
+            if known != path:
+                whose = package if other == package else f"{other} and {package}"
+                raise PackageRefused(
+                    f"{whose}: {known} and {path} are one name where case, or the form of an "
+                    "accent, makes no difference",
+                    hint="leave one of them out, or report it to the author of the package",
+                )
+
+
+def _members(wheel: zipfile.ZipFile, packed: int, package: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of the wheel by name; raises PackageRefused for bombs and no files."""
+    budget = Budget(package, packed, LARGEST)
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in wheel.infolist():
+        budget.take(member.filename, member.file_size)
+        said = member.orig_filename
+        name = inner(said.replace("\\", "/"), package)
+        if "\\" in said:  # a zip's separator is "/" (APPNOTE 4.4.17)
+            raise PackageRefused(f"{package}: {said!r} is no path of a wheel")
+        if member.is_dir():
+            continue
+        if (member.external_attr >> 28) not in (0, 8):  # 0: made where files have no modes
+            raise PackageRefused(f"{package}: {name} is a link or a device, which no wheel holds")
+        if name in found:
+            raise PackageRefused(f"{package}: {name} is in the package twice")
+        found[name] = member
+    return found
+
+
+def _dist_info(members: Iterable[str], package: str) -> str:
+    names = [name.split("/") for name in members]  # one further down is of a vendored package
     found = {
         name[0]
         for name in names
@@ -110,14 +169,37 @@ def _dist_info(members: list[zipfile.ZipInfo], package: str) -> str:
     return found.pop()
 
 
-def _record(data: bytes, package: str) -> dict[str, str]:
+def _text(data: bytes, name: str, package: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as bad:
+        raise PackageRefused(f"{package}: {name} is not UTF-8 ({bad.reason})") from bad
+
+
+def _record(data: str, package: str) -> dict[str, str]:
+    """Return what RECORD says of each file: ``algorithm=digest``, or nothing."""
     rows = {}
-    for row in csv.reader(io.StringIO(data.decode())):
-        if len(row) >= 2:
-            rows[row[0]] = row[1].removeprefix("sha256=") if row[1] else ""
-            if row[1] and not row[1].startswith("sha256="):
-                raise PackageRefused(f"{package}: RECORD uses {row[1].split('=')[0]}, not sha256")
+    try:
+        listed = [row for row in csv.reader(io.StringIO(data, newline="")) if row]
+    except csv.Error as bad:
+        raise PackageRefused(f"{package}: RECORD can't be read ({bad})") from bad
+    for name, *rest in listed:
+        said = rest[0] if rest else ""
+        if said and said.partition("=")[0] not in ALGORITHMS:
+            raise PackageRefused(
+                f"{package}: RECORD of {name} uses {said.partition('=')[0]}, not sha256"
+            )
+        rows[name] = said
     return rows
+
+
+def _refuse_missing(record: dict[str, str], members: set[str], package: str) -> None:
+    for name in sorted(record):
+        if not name.endswith("/") and inner(name, package) not in members:
+            raise PackageRefused(
+                f"{package}: {name} is in the wheel's RECORD and not in the wheel",
+                hint="the wheel was changed after it was built; get it from another source",
+            )
 
 
 def _place(
@@ -133,7 +215,7 @@ def _place(
             return f"{site(python)}/{rest}", data, executable
         case "scripts":
             first, newline, tail = data.partition(b"\n")
-            if first.startswith(b"#!python"):
+            if first.startswith(b"#!python"):  # "#!pythonw" too
                 data = f"#!/usr/bin/python{python}".encode() + newline + tail
             return f"usr/local/bin/{rest}", data, True
         case "headers":
@@ -143,28 +225,11 @@ def _place(
             return f"usr/local/{rest}", data, executable
 
 
-def _scripts(text: str, python: str) -> dict[str, str]:
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
-    parser.read_string(text)
-    scripts = {}
-    for group in ("console_scripts", "gui_scripts"):
-        for name, value in parser[group].items() if parser.has_section(group) else ():
-            module, _, function = value.split("[")[0].strip().partition(":")
-            scripts[name.strip()] = SCRIPT.format(
-                python=python,
-                module=module.strip(),
-                first=function.strip().split(".")[0],
-                function=function.strip(),
-            )
-    return scripts
-
-
 def _relative(path: str, library: str) -> str:
     if path.startswith(f"{library}/"):
         return path.removeprefix(f"{library}/")
     return "/" + path
 
 
-def _urlsafe(data: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+def _urlsafe(data: bytes, algorithm: str = "sha256") -> str:
+    return base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()

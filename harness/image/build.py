@@ -132,6 +132,13 @@ def _os_key(lock: Lock) -> str:
     return key("os", sorted(trees.items()), lock.python, LAYOUT)
 
 
+def _compiler(lock: Lock) -> str:
+    """Name what writes bytecode: the interpreter by its own packages, no other, and the rules."""
+    version = f"python{lock.python}"
+    own = (version, f"{version}-minimal", f"lib{version}-minimal", f"lib{version}-stdlib")
+    return key(sorted(deb.digest for deb in lock.debs if deb.name in own), BYTECODE, RULES)
+
+
 def _build(lock: Lock, store: Store, pool: Executor, progress: Progress, order: Order) -> Built:
     where = str(store.root)
     progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels")
@@ -146,12 +153,13 @@ def _build(lock: Lock, store: Store, pool: Executor, progress: Progress, order: 
     os_trees = {name: task.result() for task, name in debs.items()}
     os_root = _os_root(store, os_trees, lock.python)
     shipped = Interpreter(os_root, lock.python)
-    identity = key(sorted(d.digest for d in lock.debs if "python" in d.name))
+    identity = _compiler(lock)
     compiled: dict[str, Future[str]] = {}
     for task in as_completed([*debs, *wheels]):  # the first to be there is compiled first
         tree = task.result()
         compiled[tree] = pool.submit(_bytecode_tree, where, tree, shipped, identity, order)
     wheel_trees = {name: task.result() for task, name in wheels.items()}
+    wheel.refuse_collisions({name: _files(store, tree) for name, tree in wheel_trees.items()})
 
     progress("compiling bytecode")
     groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
@@ -238,6 +246,10 @@ def _size(store: Store, tree: str) -> int:
     return int(store.record("size", tree, measure))
 
 
+def _files(store: Store, tree: str) -> list[str]:
+    return [node.path for node in nodes(store.root / "t" / tree) if node.kind != "folder"]
+
+
 # What runs in the pool's processes: module-level functions of strings, since those are what
 # another process can be told.
 
@@ -258,7 +270,7 @@ def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: st
 
 def _bytecode_tree(where: str, tree: str, shipped: Interpreter, identity: str, order: Order) -> str:
     store = Store(Path(where))
-    compiled = key("bytecode", tree, identity, RULES, BYTECODE)
+    compiled = key("bytecode", tree, identity)
     source = store.root / "t" / tree
     store.tree(
         compiled,

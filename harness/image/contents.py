@@ -95,7 +95,8 @@ def _found(image: Image, store: Store) -> Iterator[tuple[Item, str]]:
         for tree in layer.trees:
             folder = store.root / "t" / tree
             for control in sorted(folder.glob("var/lib/dpkg/status.d/*")):
-                yield _deb(tree, control), ""
+                if control.suffix != ".md5sums":
+                    yield _deb(tree, control), ""
             for about in sorted(
                 folder.glob("usr/local/lib/python3*/dist-packages/*.dist-info/METADATA")
             ):

@@ -40,7 +40,7 @@ def parse(data: bytes | mmap) -> Object | None:
         return None
     try:
         return _parse(data)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         return None  # cut short: not an object that a linker could load either
 
 

@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from harness.content.tree import native, told
+
 _MAGIC = b"glibc-ld.so.cache1.1"
 _LITTLE = 2
 _FLAGS = {"x86_64-linux-gnu": 0x0303, "aarch64-linux-gnu": 0x0A03}
@@ -29,8 +31,12 @@ def libraries(trees: Iterable[Path]) -> dict[str, str]:
         for triplet in _FLAGS:
             folder = tree / "usr/lib" / triplet
             if folder.is_dir():
-                for name in os.listdir(folder):
-                    if name.startswith("lib") and ".so" in name and not (folder / name).is_dir():
+                for name in map(told, os.listdir(folder)):
+                    if (
+                        name.startswith("lib")
+                        and ".so" in name
+                        and not (folder / native(name)).is_dir()
+                    ):
                         found[name] = f"/usr/lib/{triplet}/{name}"
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import harness.runtime
 from harness.content.interpreter import Interpreter
-from harness.content.tree import Writer
+from harness.content.tree import RULES, Writer
 from harness.core import canonical
 from harness.core.digest import Digest
 from harness.core.errors import BuildFailed
@@ -52,7 +52,7 @@ def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
         (path, os.access(source, os.X_OK), files.digest_of(source))
         for path, source in sorted(found.items())
     ]
-    name = key("files", home, listed, LAYOUT)
+    name = key("files", home, listed, LAYOUT, RULES)
 
     def fill(root: Path) -> None:
         writer = Writer(root, layer)

@@ -41,6 +41,10 @@ PRUNED: Mapping[tuple[str, str], str] = {
     ("base-files", "mawk"): "its postinst alone uses awk",
     ("base-files", "gawk"): "its postinst alone uses awk",
     ("base-files", "original-awk"): "its postinst alone uses awk",
+    **{
+        (f"openjdk-{number}-jre-headless", "util-linux"): "its postinst alone uses mountpoint"
+        for number in (11, 17, 21, 25)
+    },
     ("ca-certificates", "openssl"): "its postinst hashes a folder; the bundle is written without",
 }
 """Who may do without which package, each with why that is safe; :data:`ANY` is everybody."""

@@ -114,3 +114,25 @@ def test_a_name_with_a_backslash_is_a_name(tmp_path: Path) -> None:
     room.unpack(archive, "thing", tmp_path / "root")
 
     assert b"[Slice]\n" == (tmp_path / "root" / name).read_bytes()
+
+
+def test_the_links_of_a_merged_usr_itself_are_the_bases(tmp_path: Path) -> None:
+    """base-files brings them since trixie."""
+    root = unpacked(
+        tmp_path,
+        member("./bin", kind=tarfile.SYMTYPE, link="usr/bin"),
+        member("./usr/bin/x", b"x"),
+    )
+
+    assert ["x"] == os.listdir(root / "usr/bin")
+
+
+def test_md5sums_name_the_files_that_stayed_where_they_are(tmp_path: Path) -> None:
+    sums = b"0" * 32 + b"  lib/x.so\n" + b"1" * 32 + b"  usr/share/man/man1/x.1\n"
+    archive = deb(tmp_path / "a.deb", [member("./lib/x.so", b"x")], about={"md5sums": sums})
+    (tmp_path / "tree").mkdir()
+
+    room.unpack(archive, "thing", tmp_path / "tree")
+
+    listed = (tmp_path / "tree/var/lib/dpkg/status.d/thing.md5sums").read_text()
+    assert f"{'0' * 32}  usr/lib/x.so\n" == listed

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import zipfile
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,122 @@ def test_data_folders_go_where_their_scheme_says(tmp_path: Path) -> None:
     assert (root / "usr/local/share/thing/a.txt").read_bytes() == b"a"
 
 
+def test_every_scheme_has_its_folder(tmp_path: Path) -> None:
+    data = "thing-1.0.data"
+    files = {
+        f"{data}/purelib/pure.py": b"1",
+        f"{data}/platlib/plat.py": b"2",
+        f"{data}/headers/thing.h": b"3",
+        f"{data}/scripts/window": b"#!pythonw -E\nprint()\n",
+        f"{data}/scripts/shell": b"#!/bin/sh\n",
+        f"{data}/data/etc/thing.conf": b"4",
+    }
+
+    root = unpacked(tmp_path, wheel(tmp_path, files=files))
+
+    expected = {
+        f"{SITE}/pure.py": b"1",
+        f"{SITE}/plat.py": b"2",
+        "usr/local/include/python3.11/thing/thing.h": b"3",
+        "usr/local/bin/window": b"#!/usr/bin/python3.11\nprint()\n",
+        "usr/local/bin/shell": b"#!/bin/sh\n",
+        "usr/local/etc/thing.conf": b"4",
+    }
+    assert expected == {path: (root / path).read_bytes() for path in expected}
+    assert {0o755} == {p.stat().st_mode & 0o777 for p in (root / "usr/local/bin").iterdir()}
+
+
+def test_commands_may_be_of_windows_have_extras_and_call_a_method(tmp_path: Path) -> None:
+    text = "[console_scripts]\nOne = thing:App.main [fast,x]\n[gui_scripts]\ntwo=thing.gui : go\n"
+
+    root = unpacked(tmp_path, wheel(tmp_path, entry_points=text))
+
+    one, two = ((root / "usr/local/bin" / name).read_text() for name in ("One", "two"))
+    assert "from thing import App\n" in one
+    assert "sys.exit(App.main())" in one
+    assert "from thing.gui import go\n" in two
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = thing",
+        "../x = thing:main",
+        "a/b = thing:main",
+        "x = os:system('id')",
+        "x = a:b; import c",
+    ],
+)
+def test_a_command_that_is_none_is_refused_by_name(tmp_path: Path, line: str) -> None:
+    with pytest.raises(PackageRefused, match=r"thing: .* is no command|leads outside"):
+        unpacked(tmp_path, wheel(tmp_path, entry_points=f"[console_scripts]\n{line}\n"))
+
+
+def test_an_executable_stays_one(tmp_path: Path) -> None:
+    archive = wheel(tmp_path, files={"thing/tool": b"x", "thing/text": b"x"})
+    with zipfile.ZipFile(archive) as packed:
+        content = [(info, packed.read(info)) for info in packed.infolist()]
+    with zipfile.ZipFile(archive, "w") as packed:
+        for info, data in content:
+            info.external_attr = (0o100755 if info.filename == "thing/tool" else 0o100600) << 16
+            packed.writestr(info, data)
+
+    root = unpacked(tmp_path, archive)
+
+    modes = [(root / SITE / "thing" / name).stat().st_mode & 0o777 for name in ("tool", "text")]
+    assert [0o755, 0o644] == modes
+
+
+def test_record_names_every_file_with_its_digest(tmp_path: Path) -> None:
+    """As ``importlib.metadata`` reads it, and every scanner."""
+    archive = wheel(
+        tmp_path,
+        files={"thing-1.0.data/scripts/run": b"#!python\n"},
+        entry_points="[console_scripts]\ntool = thing:main\n",
+    )
+
+    root = unpacked(tmp_path, archive)
+
+    installed = PathDistribution(root / SITE / "thing-1.0.dist-info")
+    rows = {str(file): file for file in installed.files or ()}
+    assert {"/usr/local/bin/run", "/usr/local/bin/tool"} <= set(rows)
+    for path, file in rows.items():
+        place = root / path.lstrip("/") if path.startswith("/") else root / SITE / path
+        if path.endswith("/RECORD"):
+            assert file.hash is None
+        else:
+            data = place.read_bytes()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
+            assert (file.hash.mode, file.hash.value, file.size) == (
+                "sha256",
+                digest.decode(),
+                len(data),
+            )
+    found = {p for p in (root / "usr/local").rglob("*") if p.is_file()}
+    assert len(rows) == len(found)
+    assert "harness\n" == installed.read_text("INSTALLER")
+
+
+def test_record_may_use_more_than_sha256_and_nothing_less(tmp_path: Path) -> None:
+    def said(algorithm: str) -> Path:
+        digest = base64.urlsafe_b64encode(hashlib.new(algorithm, b"x = 1\n").digest())
+        archive = wheel(tmp_path, files={"thing/a.py": b"x = 1\n"})
+        with zipfile.ZipFile(archive) as packed:
+            content = {i.filename: packed.read(i) for i in packed.infolist()}
+        rows = content["thing-1.0.dist-info/RECORD"].decode().splitlines()
+        rows = [row for row in rows if not row.startswith("thing/a.py")]
+        row = f"thing/a.py,{algorithm}={digest.decode().rstrip('=')},6"
+        content["thing-1.0.dist-info/RECORD"] = "\n".join([row, *rows]).encode()
+        with zipfile.ZipFile(archive, "w") as packed:
+            for name, data in content.items():
+                packed.writestr(name, data)
+        return archive
+
+    room.unpack(said("sha512"), "thing", "3.11", tmp_path / "good")
+    with pytest.raises(PackageRefused, match=r"RECORD of thing/a\.py uses md5"):
+        room.unpack(said("md5"), "thing", "3.11", tmp_path / "bad")
+
+
 def test_what_a_wheel_vendors_may_have_a_record_of_its_own(tmp_path: Path) -> None:
     """As setuptools does; the wheel's own is the one at its top."""
     vendored = "thing/_vendor/other-2.0.dist-info/RECORD"
@@ -92,7 +211,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         bomb.writestr("thing/zeros", b"\0" * (70 << 20))
         bomb.writestr("thing-1.0.dist-info/RECORD", "")
 
-    with pytest.raises(PackageRefused, match="zip bomb"):
+    with pytest.raises(PackageRefused, match="zeros is a bomb"):
         unpacked(tmp_path, archive)
 
 
@@ -113,3 +232,19 @@ def test_a_file_that_is_in_the_wheel_twice_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PackageRefused, match="twice"):
         unpacked(tmp_path, archive)
+
+
+def test_bytecode_that_a_build_left_in_a_wheel_gives_way_to_ours(tmp_path: Path) -> None:
+    archive = wheel(
+        tmp_path,
+        files={
+            "thing/part.py": b"x = 1\n",
+            "thing/__pycache__/part.cpython-311.pyc": b"of another time",
+            "thing/__pycache__/alone.cpython-311.pyc": b"without a source",
+        },
+    )
+
+    root = unpacked(tmp_path, archive)
+
+    assert [p.name for p in root.rglob("*.pyc")] == ["alone.cpython-311.pyc"]
+    assert "part.cpython" not in (root / SITE / "thing-1.0.dist-info/RECORD").read_text()

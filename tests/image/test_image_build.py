@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,95 +11,8 @@ from harness.content import bytecode
 from harness.content.tree import nodes
 from harness.core.errors import BuildFailed
 from harness.image import build, validate
-from harness.image.image import from_body
 from harness.lock.lock import Lock
 from harness.world.store import Store
-
-SMALL = ("click", "h11", "joblib", "python-dateutil", "threadpoolctl", "uvicorn")
-
-VARIED = """
-import json, os, sys
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-from harness.image import build, pack
-from harness.lock import pylock
-from harness.world.store import Store
-
-def backwards(names): return sorted(names, reverse=True)
-
-if __name__ == "__main__":
-    os.umask(int(sys.argv[4], 8))
-    blobs, root, names = Store(Path(sys.argv[1])), Store(Path(sys.argv[2])), json.loads(sys.argv[5])
-    lock = pylock.loads(Path(sys.argv[3]).read_text())
-    lock = replace(lock, packages=tuple(p for p in lock.packages if p.name in names))
-    for item in (*lock.packages, *lock.debs):
-        root.path(item.digest).parent.mkdir(parents=True, exist_ok=True)
-        os.link(blobs.path(item.digest), root.path(item.digest))
-    order = backwards if sys.argv[6] == "backwards" else sorted
-    built = build.environment(lock, root, workers=int(sys.argv[7]), order=order)
-    packed = pack.packed(built.image, root)
-    print(json.dumps({"image": built.image.body(), "digest": packed.digest}))
-"""
-
-
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("varied") / "varied.py"
-    path.write_text(VARIED)
-    return path
-
-
-def built(
-    script: Path,
-    store: Store,
-    lock_file: Path,
-    folder: Path,
-    *,
-    umask: str,
-    order: str,
-    workers: int,
-    zone: str,
-    seed: str,
-) -> dict[str, Any]:
-    folder.mkdir(parents=True)
-    done = subprocess.run(
-        [
-            sys.executable,
-            script,
-            store.root,
-            folder / "store",
-            lock_file,
-            umask,
-            json.dumps(SMALL),
-            order,
-            str(workers),
-        ],
-        cwd=folder,
-        env={**os.environ, "TZ": zone, "PYTHONHASHSEED": seed},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
-
-
-def test_two_builds_from_nothing_differ_in_no_bit(
-    script: Path, fetched: Store, tabular_lock_file: Path, tmp_path: Path
-) -> None:
-    """Another folder, umask, time zone, hash seed, number of workers, and order of compilation."""
-    one = built(
-        script, fetched, tabular_lock_file, tmp_path / "a",
-        umask="022", order="sorted", workers=2, zone="UTC", seed="0",
-    )  # fmt: skip
-    two = built(
-        script, fetched, tabular_lock_file, tmp_path / "much" / "longer" / "path",
-        umask="077", order="backwards", workers=1, zone="Asia/Kathmandu", seed="4711",
-    )  # fmt: skip
-
-    first, second = from_body(one["image"]), from_body(two["image"])
-    assert first.config == second.config
-    assert one["digest"] == two["digest"]
 
 
 def test_bytecode_is_the_same_for_every_order(

@@ -1,0 +1,146 @@
+"""What is kept is kept under all that it depends on, and under nothing else.
+
+A key that lacks something serves old bytes after a change of ours; one that has too much makes
+again what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.content import tree
+from harness.content.tree import Writer
+from harness.core.digest import Digest, of_bytes
+from harness.image import build, model, pack
+from harness.image.image import Image, Layer, Settings
+from harness.lock import lock as lock_room
+from harness.lock.lock import Deb, Lock
+from harness.world.store import Store
+
+DIGEST = of_bytes(b"x")
+
+
+def deb(name: str) -> Deb:
+    return Deb(
+        name=name,
+        version="1",
+        architecture="amd64",
+        filename=f"pool/{name}.deb",
+        digest=of_bytes(name.encode()),
+        size=1,
+    )
+
+
+@pytest.fixture
+def lock(tabular_lock: Lock) -> Lock:
+    own = ("python3.11", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib")
+    return replace(tabular_lock, debs=tuple(deb(name) for name in (*own, "libc6", "zlib1g")))
+
+
+@pytest.fixture
+def image() -> Image:
+    return Image(
+        architecture="amd64",
+        settings=Settings(env=(), labels=(("harness.compressor", "zlib 1 level 6"),)),
+        layers=(),
+    )
+
+
+def values(lock: Lock, image: Image, store: Store) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield every key of the builder by what it is of."""
+    layer = Layer(title="t", diff_id=DIGEST, size=1, trees=("t",))
+    file = store.root / "file"
+    file.write_text("x")
+    yield "wheel", lambda: build.wheel_key(DIGEST, "3.11")
+    yield "deb", lambda: build.deb_key(DIGEST)
+    yield "os", lambda: build._os_key(lock)
+    yield "compiler", lambda: build._compiler(lock)
+    yield "environment", lambda: build._identity(lock)
+    yield "files", lambda: model.tree("code", {"a": file}, store)
+    yield "packed", lambda: pack._key(layer, image)
+
+
+CONSTANTS = {
+    "rules of trees": (("RULES", 99), {"wheel", "deb", "os", "compiler", "environment", "files"}),
+    "layout": (("LAYOUT", 99), {"os", "environment", "files"}),
+    "bytecode": (("BYTECODE", "marshal-9"), {"compiler", "environment"}),
+    "level": (("LEVEL", 9), {"environment"}),
+    "variables": (("ENV", ()), {"environment"}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONSTANTS))
+def test_a_change_of_a_rule_is_another_key(
+    name: str, lock: Lock, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (constant, value), expected = CONSTANTS[name]
+    store = Store(tmp_path)
+    before = {kind: make() for kind, make in values(lock, image, store)}
+
+    for module in (build, model, pack, tree, lock_room):
+        if hasattr(module, constant):
+            monkeypatch.setattr(module, constant, value)
+    after = {kind: make() for kind, make in values(lock, image, store)}
+
+    assert expected == {kind for kind in before if before[kind] != after[kind]}
+
+
+def test_another_compressor_is_another_key(image: Image, tmp_path: Path) -> None:
+    layer = Layer(title="t", diff_id=DIGEST, size=1, trees=("t",))
+    other = replace(
+        image, settings=replace(image.settings, labels=(("harness.compressor", "zlib 1 level 9"),))
+    )
+
+    assert pack._key(layer, image) != pack._key(layer, other)
+
+
+def test_bytecode_depends_on_the_interpreter_and_on_no_other_package(lock: Lock) -> None:
+    """One that has python in its name is another package still."""
+    more = replace(lock, debs=(*lock.debs, deb("libgomp1"), deb("python3-numpy")))
+    newer = replace(
+        lock,
+        debs=tuple(
+            replace(one, digest=Digest(DIGEST)) if "stdlib" in one.name else one
+            for one in lock.debs
+        ),
+    )
+
+    assert build._compiler(lock) == build._compiler(more)
+    assert build._compiler(lock) != build._compiler(newer)
+
+
+def test_labels_name_every_rule_that_made_the_image(tabular: build.Built) -> None:
+    labels = dict(tabular.image.settings.labels)
+
+    assert f"{lock_room.LAYOUT}.{tree.RULES}" == labels["harness.layout"]
+    assert build.BYTECODE == labels["harness.bytecode"]
+    assert labels["harness.compressor"].endswith(f"level {pack.LEVEL}")
+    assert "3.11" == labels["harness.python"]
+
+
+def test_an_os_package_more_leaves_every_python_layer_alone(
+    tabular: build.Built, tabular_lock: Lock, fetched: Store
+) -> None:
+    fewer = replace(tabular_lock, debs=tuple(d for d in tabular_lock.debs if d.name != "libgomp1"))
+
+    again = build.environment(fewer, fetched)
+
+    before, after = (
+        {x.title: x.diff_id for x in image.layers if x.title.startswith("python")}
+        for image in (tabular.image, again.image)
+    )
+    assert len(before) > 5
+    assert before == after
+    assert tabular.image.config != again.image.config
+
+
+def test_a_tree_is_read_in_any_locale(tmp_path: Path) -> None:
+    """As bytes on disk: the name is UTF-8, whatever the process thinks that names are."""
+    (tmp_path / "tree").mkdir()
+    Writer(tmp_path / "tree", "thing").file("usr/Főtanúsítvány.crt", b"x")
+
+    assert ["usr", "usr/Főtanúsítvány.crt"] == [n.path for n in tree.nodes(tmp_path / "tree")]
