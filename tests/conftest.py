@@ -45,6 +45,16 @@ def fetched(cache: Path, tabular_lock):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture(scope="session")
+def bare(fetched, tabular_lock, tmp_path_factory):  # type: ignore[no-untyped-def]
+    """A small part of it, built in a store of its own."""
+    import small_images
+
+    lock = small_images.lock(tabular_lock)
+    store = small_images.store(fetched, tmp_path_factory.mktemp("bare") / "s", lock)
+    return small_images.environment(lock, store)
+
+
+@pytest.fixture(scope="session")
 def tabular(fetched, tabular_lock):  # type: ignore[no-untyped-def]
     """The curated environment, built."""
     from harness.image import build

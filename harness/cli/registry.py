@@ -11,9 +11,11 @@ from harness.cli import bench
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
 from harness.cli.place import source_option
 from harness.core.digest import Digest, short
-from harness.core.errors import ImageMissing, SpecInvalid
-from harness.image import gather, layout_read, own, pack, reference, remote
+from harness.core.errors import ImageMissing, ProvenanceMissing, SpecInvalid
+from harness.flows.evidence import Evidence, referrer_of
+from harness.image import gather, layout_read, model, own, pack, reference, remote
 from harness.image.image import ARCHITECTURES
+from harness.world import keys
 from harness.world.registry import Registry
 from harness.world.store import Store
 from harness.world.transfer import Progress
@@ -35,10 +37,29 @@ architecture_option = click.option(
 @source_option
 @click.option("--challenger", default="", help="A variant of [challengers].")
 @architecture_option
+@click.option(
+    "--evidence/--no-evidence",
+    "beside",
+    default=True,
+    help="Push what is said of an image of Harness beside it: bill of materials, provenance, "
+    "tests, decision.  [default: --evidence]",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    help="An Ed25519 private key (PEM) to sign that with.  [default: that of [signing]]",
+)
 @output_option
 @fails_well
 def push(
-    what: str, where: str, envs: str | None, challenger: str, architecture: str | None, output: str
+    what: str,
+    where: str,
+    envs: str | None,
+    challenger: str,
+    architecture: str | None,
+    beside: bool,
+    key: Path | None,
+    output: str,
 ) -> None:
     """Push an image: an environment, a model FOLDER, a sha256:... of this machine's store, or an
     image layout (oci:FOLDER[:TAG], oci-archive:FILE[:TAG])."""
@@ -47,8 +68,12 @@ def push(
         raise SpecInvalid(f"{where} is a digest, which follows from the image", hint="name a tag")
     store = bench.store()
     name, digest = _packed(what, envs, store, challenger, _architecture(architecture))
+    documents = _documents(what, digest, store, key) if beside else ()
     with Registry(to.host) as door:
         pushed = remote.push(digest, to, store, door=door, progress=_told("pushing"))
+        for one in documents:
+            progress(f"pushing the {one.name}")
+            remote.attach(referrer_of(store.read(digest), one), to, door=door)
     progress_done()
     count, sizes = dict(pushed.blobs), dict(pushed.bytes)
     total = sum(sizes.values())
@@ -57,6 +82,7 @@ def push(
         f"sent         {count['sent']} of {sum(count.values())} files, "
         f"{sizes['sent'] / 1e6:.1f} of {total / 1e6:.1f} MB; "
         f"{count['there']} were there, {count['mounted']} in other repositories of it\n"
+        f"beside it    {', '.join(one.name for one in documents) or 'nothing'}\n"
         f"pinned       {to.place}@{digest}"
     )
     body = {
@@ -67,6 +93,7 @@ def push(
         "pinned": f"{to.place}@{digest}",
         "blobs": count,
         "bytes": sizes,
+        "evidence": [one.name for one in documents],
     }
     emit(body, text, output)
 
@@ -133,6 +160,19 @@ def _packed(
 
     name, image = image_of(what, envs, store, challenger)
     return name, pack.packed(image, store, progress=progress).digest
+
+
+def _documents(what: str, digest: Digest, store: Store, key: Path | None) -> tuple[Evidence, ...]:
+    """Return what there is to say of an image of ours; of others' images, nothing."""
+    from harness.cli.evidence import documents_of  # imports what builds
+
+    image = None if what.startswith(LAYOUTS) else model.find(digest, store)
+    if image is None:
+        return ()
+    try:
+        return documents_of(what, pack.packed(image, store), store, keys.signing(key))
+    except ProvenanceMissing:
+        return ()
 
 
 def _from_layout(what: str, store: Store, architecture: str, told: Progress) -> gather.Gathered:

@@ -181,6 +181,21 @@ class StoreDamaged(HarnessError):
     exit_code = 3
 
 
+# evidence
+class EvidenceInvalid(HarnessError):
+    """Evidence of an image is damaged, or of a form that this version can't read."""
+
+
+class ProvenanceMissing(HarnessError):
+    """Nothing says how an image was made, so that it can't be made again."""
+
+    exit_code = 4
+
+
+class KeyUnusable(HarnessError):
+    """A key can't be read, or is of another kind than Ed25519."""
+
+
 # model, contract, data
 class ModelUnusable(HarnessError):
     """A model can't be loaded or called at all."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from harness.engine.engine import Engine
 from harness.flows import sdist
 from harness.flows.sdist import Workshop
-from harness.image import build
+from harness.image import build, recipe
 from harness.image.build import Built
 from harness.image.key import key
 from harness.lock import adopt, customized, debian, parent, pylock, releases, resolved
@@ -75,6 +75,7 @@ def opened(
     releases.verify(environment.folder, environment.reference, version=environment.version)
     fetched(lock, store, engine=engine, progress=progress)
     built = build.environment(lock, store, workers=workers, progress=progress)
+    recipe.keep(lock, store)
     return Opened(lock=lock, built=built, without=environment.without)
 
 

@@ -18,7 +18,7 @@ from harness.content.tree import RULES, merge, nodes, plant
 from harness.core.digest import Digest, of_hex, short
 from harness.core.errors import BuildFailed
 from harness.image import base, roots, tar
-from harness.image.image import ARCHITECTURES, Image, Layer, Settings, from_body
+from harness.image.image import ARCHITECTURES, FORMAT, Image, Layer, Settings, from_body
 from harness.image.key import key
 from harness.image.pack import LEVEL
 from harness.image.partition import partition
@@ -112,7 +112,9 @@ def _pool(lock: Lock, store: Store, workers: int) -> AbstractContextManager[Exec
 
 
 def _identity(lock: Lock) -> str:
-    return key("environment", lock.reference, lock.digest, RULES, LAYOUT, BYTECODE, LEVEL, ENV)
+    return key(
+        "environment", lock.reference, lock.digest, RULES, LAYOUT, BYTECODE, LEVEL, ENV, FORMAT
+    )
 
 
 def _known(lock: Lock, store: Store) -> Built | None:

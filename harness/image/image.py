@@ -14,6 +14,8 @@ from harness.core import canonical
 from harness.core.digest import Digest, of_bytes
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
+FORMAT = 2
+"""Version of an image's record; one of another version is none."""
 MOMENT = "1980-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
@@ -90,8 +92,8 @@ class Image:
         return of_bytes(self.config_bytes)
 
     def body(self) -> dict[str, Any]:
-        """Return the image as JSON, for the store's records and ``harness.build/1``."""
-        return asdict(self)
+        """Return the image as JSON, for the store's records."""
+        return {"format": FORMAT, **asdict(self)}
 
 
 def from_body(body: Mapping[str, Any]) -> Image:

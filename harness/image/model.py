@@ -16,7 +16,7 @@ from harness.core import canonical
 from harness.core.digest import Digest
 from harness.core.errors import BuildFailed
 from harness.image import build, pack, roots
-from harness.image.image import Image, Settings, from_body
+from harness.image.image import FORMAT, Image, Settings, from_body
 from harness.image.key import key
 from harness.lock.lock import LAYOUT
 from harness.world import files, process
@@ -128,7 +128,7 @@ def find(digest: Digest, store: Store) -> Image | None:
     """Return the image of a config's or a manifest's digest, if the store has its every part."""
     config = pack.named(digest, store) or digest
     body = store.recall("image", config.removeprefix("sha256:"))
-    if body is None:
+    if body is None or body.get("format") != FORMAT:
         return None
     image = from_body(body)
     return image if all(map(store.has_tree, roots.trees(image.layers))) else None

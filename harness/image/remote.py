@@ -15,8 +15,9 @@ from harness.image import manifest
 from harness.image.gather import Gathered, gather, here
 from harness.image.manifest import Descriptor
 from harness.image.reference import Reference
+from harness.image.referrers import Referrer
 from harness.spec.nearest import nearest
-from harness.world import registry_blobs
+from harness.world import registry_blobs, registry_referrers
 from harness.world.http import NotFound
 from harness.world.registry import Registry
 from harness.world.registry_blobs import Blob
@@ -89,6 +90,13 @@ def _pushed(
         blobs=tuple((way, sum(x == way for x in ways.values())) for way in WAYS),
         bytes=tuple((way, sum(sizes[d] for d, x in ways.items() if x == way)) for way in WAYS),
     )
+
+
+def attach(one: Referrer, to: Reference, *, door: Registry) -> None:
+    """Put a document beside the image that it refers to; raises what `Registry` raises."""
+    for data in one.blobs.values():
+        door.push_blob(to.repository, data)
+    registry_referrers.push(door, to.repository, one.manifest)
 
 
 def pull(

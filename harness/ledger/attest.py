@@ -1,7 +1,6 @@
 """A result as an attestation: an in-toto Statement v1 about the image that was decided on.
 
-Only the JSON value; who signs it, and in which envelope, is not decided here. Format: in-toto
-Attestation Framework, Statement v1.
+Only the JSON value: `harness.flows.evidence` writes it beside the image, and signs it.
 """
 
 from __future__ import annotations
@@ -9,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.core.digest import hexadecimal
+from harness.image import statement as statements
 from harness.ledger.entry import Entry
 
-STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:model-harness:decision:v1"
 
 
@@ -28,16 +26,11 @@ def statement(entries: Sequence[Entry], result: Entry) -> dict[str, Any]:
     look = by_digest[result.body["look"]]
     policy = by_digest[look.body["policy"]]
     model, number = result.body["model"], result.body["number"]
-    return {
-        "_type": STATEMENT,
-        "subject": [
-            {
-                "name": model if number is None else f"{model}:{number}",
-                "digest": {"sha256": hexadecimal(result.body["image"])},
-            }
-        ],
-        "predicateType": PREDICATE,
-        "predicate": {
+    return statements.statement(
+        model if number is None else f"{model}:{number}",
+        result.body["image"],
+        PREDICATE,
+        {
             "model": model,
             "number": number,
             "decision": result.body["decision"],
@@ -53,7 +46,7 @@ def statement(entries: Sequence[Entry], result: Entry) -> dict[str, Any]:
             "origin": look.body.get("origin", {}),
             "evidence": result.body.get("evidence", {}),
         },
-    }
+    )
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
