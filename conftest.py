@@ -32,13 +32,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _require(*marker.args)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def requires_tool() -> Callable[..., None]:
     """The marker's work as a call, for a program that only some cases of a test need."""
     return _require
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def unavailable() -> Callable[[str], NoReturn]:
     """Ends a test for want of what it needs: skipped on a laptop, failed in CI."""
     return _unavailable

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,25 @@ def tabular(fetched, tabular_lock):  # type: ignore[no-untyped-def]
     from harness.image import build
 
     return build.environment(tabular_lock, fetched)
+
+
+@pytest.fixture(scope="session")
+def docker_socket(requires_tool, unavailable) -> Iterator[Path]:  # type: ignore[no-untyped-def]
+    """The socket of a Docker daemon of the session's own."""
+    import daemons
+
+    requires_tool("docker", "dockerd")
+    if os.getuid() != 0:
+        unavailable("a Docker daemon of the session's own needs root")
+    with daemons.docker() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def podman_socket(requires_tool) -> Iterator[Path]:  # type: ignore[no-untyped-def]
+    """The socket of a Podman service of the session's own."""
+    import daemons
+
+    requires_tool("podman", "runc")
+    with daemons.podman() as socket:
+        yield socket

@@ -15,7 +15,7 @@ import click
 
 from harness.cli.output import emit, fails_well, output_option
 from harness.core.errors import HarnessError
-from harness.engine.select import select
+from harness.engine.select import survey
 from harness.ledger import history, sqlite
 from harness.spec import parse
 from harness.world import clock, files, sources
@@ -69,8 +69,7 @@ def _tried(what: str, look: Callable[[], str]) -> Found:
 
 
 def _engine() -> str:
-    engine, findings = select("auto")
-    return f"{engine.name}: " + "; ".join(f.what for f in findings if f.usable)
+    return "; ".join(f"{found.engine}: {found.what}" for found in survey())
 
 
 def _debian() -> str:

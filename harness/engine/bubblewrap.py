@@ -61,7 +61,7 @@ def command(program: Path, job: Job, *, status: int) -> tuple[str, ...]:
         *(part for folder in renewed for part in ("--tmpfs", folder)),
         *(
             part
-            for mount in job.mounts
+            for mount in job.placed
             for part in (
                 "--bind" if mount.writable else "--ro-bind",
                 str(mount.source.resolve()),

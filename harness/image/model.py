@@ -33,10 +33,15 @@ HOMES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Runnable:
-    """An image laid out on disk: a root, and folders that lie over it (source, target)."""
+    """An image laid out on disk: a root, and folders that lie over it (source, target).
+
+    *image* is what *root* and *overlays* lay out; *more* lies over it and is no part of it.
+    """
 
     root: Path
+    image: Image | None = None
     overlays: tuple[tuple[Path, str], ...] = ()
+    more: tuple[tuple[Path, str], ...] = ()
     python: str
 
     @property
@@ -142,6 +147,7 @@ def runnable(image: Image, store: Store) -> Runnable:
     own = {layer.title: layer for layer in image.layers if layer.title in HOMES}
     return Runnable(
         root=roots.environment(image, store),
+        image=image,
         python=labels["harness.python"],
         overlays=tuple(
             (store.root / "t" / layer.trees[0] / HOMES[title], f"/{HOMES[title]}")
@@ -155,8 +161,9 @@ def partial(environment: build.Built, trees: Mapping[str, str], store: Store) ->
     interpreter: Interpreter = environment.interpreter
     return Runnable(
         root=environment.root,
+        image=environment.image,
         python=interpreter.python,
-        overlays=tuple(
+        more=tuple(
             (store.root / "t" / key / HOMES[layer], f"/{HOMES[layer]}")
             for layer, key in trees.items()
         ),

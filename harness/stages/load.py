@@ -56,10 +56,12 @@ class Bench:
         """Return the job that runs the image's interpreter with *arguments* in ``/app``."""
         return Job(
             root=runnable.root,
+            overlays=tuple(Mount(source=s, target=t, writable=False) for s, t in runnable.overlays),
+            image=runnable.image,
             argv=(runnable.program, *arguments),
             env=dict(self.env),
             mounts=(
-                *(Mount(source=s, target=t, writable=False) for s, t in runnable.overlays),
+                *(Mount(source=s, target=t, writable=False) for s, t in runnable.more),
                 *mounts,
             ),
             cwd="/app",

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,5 +189,6 @@ def remove(folder: Path) -> None:
         for name in names:
             inner = os.path.join(parent, name)
             if not os.path.islink(inner):
-                os.chmod(inner, 0o755)
+                with suppress(PermissionError):  # a container's user made it
+                    os.chmod(inner, 0o755)
     shutil.rmtree(folder, ignore_errors=True)

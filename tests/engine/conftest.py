@@ -1,4 +1,4 @@
-"""Both engines, ready for jobs."""
+"""Every engine, ready for jobs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ import pytest
 from engine_bench import Workbench, plain_root, real_sandbox
 from engine_programs import PROGRAMS
 
+from harness.engine.daemon import reach
+from harness.engine.docker import Docker
 from harness.engine.engine import Engine, Job
 from harness.engine.fake import Fake
+from harness.world.store import Store
+
+ENGINES = ("fake", "sandbox", "docker", "podman")
 
 
 @pytest.fixture(scope="session")
 def sandbox_engine() -> Engine:
     return real_sandbox()
+
+
+@pytest.fixture(scope="session")
+def docker_engine(docker_socket: Path, tmp_path_factory: pytest.TempPathFactory) -> Docker:
+    return Docker(daemon=reach(docker_socket), store=Store(tmp_path_factory.mktemp("docker")))
+
+
+@pytest.fixture(scope="session")
+def podman_engine(podman_socket: Path, tmp_path_factory: pytest.TempPathFactory) -> Docker:
+    return Docker(daemon=reach(podman_socket), store=Store(tmp_path_factory.mktemp("podman")))
 
 
 @pytest.fixture
@@ -31,13 +46,25 @@ def sandbox(sandbox_engine: Engine, base: Job) -> Workbench:
     return Workbench(engine=sandbox_engine, base=base)
 
 
-@pytest.fixture(params=["fake", "sandbox"])
+@pytest.fixture(params=ENGINES)
 def bench(request: pytest.FixtureRequest, base: Job) -> Workbench:
     if request.param == "fake":
         engine: Engine = Fake(programs={program.__name__: program for program in PROGRAMS})
     else:
-        engine = request.getfixturevalue("sandbox_engine")
+        engine = request.getfixturevalue(f"{request.param}_engine")
     return Workbench(engine=engine, base=base)
+
+
+@pytest.fixture(params=ENGINES[1:])
+def real(request: pytest.FixtureRequest, base: Job) -> Workbench:
+    """An engine that starts processes."""
+    return Workbench(engine=request.getfixturevalue(f"{request.param}_engine"), base=base)
+
+
+@pytest.fixture(params=ENGINES[2:])
+def contained(request: pytest.FixtureRequest, base: Job) -> Workbench:
+    """A container engine, for what only that has to show."""
+    return Workbench(engine=request.getfixturevalue(f"{request.param}_engine"), base=base)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from engine_programs import source
 
 from harness.core.errors import EngineUnavailable
+from harness.engine.docker import Docker
 from harness.engine.engine import Engine, Job, Mount
 from harness.engine.select import select
 
@@ -35,6 +36,15 @@ class Workbench:
 
     engine: Engine
     base: Job
+
+    @property
+    def adds(self) -> dict[str, str | None]:
+        """The variables that the engine sets where they are not given, as documented."""
+        daemon = self.engine.daemon.product if isinstance(self.engine, Docker) else ""
+        return {
+            "HOME": "/" if daemon else None,
+            "HOSTNAME": "harness" if daemon == "Podman" else None,
+        }
 
     def job(self, program: Callable[[Any], int], *arguments: str, **changes: Any) -> Job:
         """Return the job that runs a shared program."""

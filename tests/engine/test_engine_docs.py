@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import harness
-from harness.engine import select
+from harness.engine import reachable, select
 from harness.engine.engine import Engine
 
 HOME = Path(harness.__file__).parents[1]
@@ -43,9 +43,9 @@ def test_the_example_shows_the_mounted_file_twice(sandbox_engine: Engine, tmp_pa
 
 def test_every_remedy_is_documented() -> None:
     text = PAGE.read_text()
-    source = Path(select.__file__).read_text()
+    source = Path(select.__file__).read_text() + Path(reachable.__file__).read_text()
 
     remedies = [*re.findall(r'"((?:sudo|docker run) [^"]+)"', source), select.INSTALL]
 
-    assert len(remedies) == 6  # sudo three times, docker twice, pip
+    assert len(remedies) == 8  # sudo five times, docker twice, pip
     assert [remedy for remedy in remedies if f"`{remedy}`" not in text] == []

