@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli.output import Size, progress
-from harness.core.errors import ToolMissing
+from harness.core.errors import StoreUnavailable, ToolMissing
 from harness.engine.engine import Engine
 from harness.engine.select import select
 from harness.spec.project import Project
@@ -63,10 +63,21 @@ def bench_options(command: F) -> F:
 
 
 def store() -> Store:
-    """Return this user's store, with what killed runs left behind removed."""
+    """Return this user's store, with what killed runs left behind removed.
+
+    Raises StoreUnavailable when it can't be written to.
+    """
     opened = Store(files.user_cache())
-    opened.root.mkdir(parents=True, exist_ok=True)
-    opened.reap()
+    try:
+        opened.root.mkdir(parents=True, exist_ok=True)
+        opened.reap()
+        with opened.scratch():
+            pass
+    except OSError as refused:
+        raise StoreUnavailable(
+            f"the store {opened.root} can't be used: {refused.strerror}",
+            hint="HARNESS_CACHE=FOLDER names another folder, one that you can write to",
+        ) from refused
     return opened
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "verify",
     "push": "registry",
     "pull": "registry",
+    "store": "store",
     "ledger": "ledger",
     "rollback": "ledger",
     "doctor": "doctor",

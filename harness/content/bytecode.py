@@ -37,7 +37,7 @@ def compile_tree(
     if not names:
         return
     finished = interpreter.run(
-        ["-I", "-S", "-X", "utf8", str(SHIPPED), "compile", str(root), str(out)],
+        ["-I", "-S", "-B", "-X", "utf8", str(SHIPPED), "compile", str(root), str(out)],
         stdin="".join(f"{name}\n" for name in names).encode(),
     )
     if finished.code:

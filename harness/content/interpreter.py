@@ -80,7 +80,7 @@ class Interpreter:
     def deflater(self, level: int, output: int) -> subprocess.Popen[bytes]:
         """Start a compressor: what its stdin is given arrives at file descriptor *output*."""
         return subprocess.Popen(
-            self.argv("-I", "-S", str(SHIPPED), "deflate", str(level)),
+            self.argv("-I", "-S", "-B", str(SHIPPED), "deflate", str(level)),
             env=self.environment(),
             stdin=subprocess.PIPE,
             stdout=output,

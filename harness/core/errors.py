@@ -176,7 +176,13 @@ class JobFailed(HarnessError):
 
 
 class StoreDamaged(HarnessError):
-    """A stored blob's bytes are not those of its name."""
+    """A stored blob, tree or record is not what it was when it was stored."""
+
+    exit_code = 3
+
+
+class StoreUnavailable(HarnessError):
+    """The store's folder can't be made or written to."""
 
     exit_code = 3
 

@@ -238,7 +238,11 @@ def _place(workshop: Workshop, source: Source) -> Place:
     named = key("workshop", str(os_root.name), sorted(w.digest for w in source.requires), RULES)
     return Place(
         engine=workshop.engine,
-        root=store.tree(named, lambda root: plant(merge(roots), root)),
+        root=store.tree(
+            named,
+            lambda root: plant(merge(roots), root),
+            of=[root.name for root in roots.values()],
+        ),
         argv=(f"/usr/bin/python{python}", "-P", "-X", "utf8"),
         seconds=workshop.seconds,
         memory=workshop.memory,

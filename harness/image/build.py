@@ -94,8 +94,9 @@ def environment(
         if (built := _known(lock, store)) is not None:  # another process was faster
             return built
         try:
-            with _pool(lock, store, workers) as pool:
-                return _build(lock, store, pool, progress, order)
+            new = _new(lock, store)
+            with _pool(new, workers) as pool:
+                return _build(lock, store, pool, progress, order, new)
         except BrokenProcessPool as killed:
             raise BuildFailed(
                 "a process that built the image was killed, as happens when memory runs out",
@@ -103,12 +104,22 @@ def environment(
             ) from killed
 
 
-def _pool(lock: Lock, store: Store, workers: int) -> AbstractContextManager[Executor]:
+def _new(lock: Lock, store: Store) -> dict[str, int]:
+    """Return the trees of packages that are still to be made, and the bytes of each package."""
+    trees = {deb_key(deb.digest): deb.digest for deb in lock.debs}
+    trees |= {wheel_key(one.digest, lock.python): one.digest for one in lock.packages}
+    return {
+        tree: store.path(digest).stat().st_size
+        for tree, digest in trees.items()
+        if not store.has_tree(tree)
+    }
+
+
+def _pool(new: Mapping[str, int], workers: int) -> AbstractContextManager[Executor]:
     """Return who does the work: where little is to be done, nobody has to be started for it."""
-    new = [d.digest for d in lock.debs if not store.has_tree(deb_key(d.digest))]
-    new += [w.digest for w in lock.packages if not store.has_tree(wheel_key(w.digest, lock.python))]
-    little = sum(store.path(digest).stat().st_size for digest in new) < LITTLE
-    return process.inline() if little else process.pool(workers or os.cpu_count() or 1)
+    if sum(new.values()) < LITTLE:
+        return process.inline()
+    return process.pool(workers or os.cpu_count() or 1)
 
 
 def _identity(lock: Lock) -> str:
@@ -141,7 +152,14 @@ def _compiler(lock: Lock) -> str:
     return key(sorted(deb.digest for deb in lock.debs if deb.name in own), BYTECODE, RULES)
 
 
-def _build(lock: Lock, store: Store, pool: Executor, progress: Progress, order: Order) -> Built:
+def _build(
+    lock: Lock,
+    store: Store,
+    pool: Executor,
+    progress: Progress,
+    order: Order,
+    new: Mapping[str, int],
+) -> Built:
     where = str(store.root)
     progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels")
     debs = {
@@ -167,7 +185,8 @@ def _build(lock: Lock, store: Store, pool: Executor, progress: Progress, order: 
     groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
     progress("laying out layers")
     laid = pool.submit(_root, where, tuple(tree for trees in groups.values() for tree in trees))
-    layers, rebuilt = layered(groups, store, pool)
+    fresh = frozenset({*new, *(compiled[tree].result() for tree in new)})
+    layers, rebuilt = layered(groups, store, pool, fresh)
     image = Image(
         architecture=ARCHITECTURES[lock.architecture],
         settings=Settings(
@@ -210,14 +229,24 @@ def _groups(
 
 
 def layered(
-    groups: Mapping[str, tuple[str, ...]], store: Store, pool: Executor
+    groups: Mapping[str, tuple[str, ...]],
+    store: Store,
+    pool: Executor,
+    fresh: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Layer, ...], int]:
-    """Return a layer for each titled group of trees, and how many were not known yet."""
+    """Return a layer for each titled group of trees, and how many were not known yet.
+
+    Trees that aren't *fresh*, made a moment ago, are read through before they get a digest:
+    raises StoreDamaged for one that isn't as it was made.
+    """
     keys = {title: key("layer", trees, RULES) for title, trees in groups.items()}
     known = {title: store.recall("layer", keys[title]) for title in groups}
     missing = [title for title, body in known.items() if body is None]
     where = str(store.root)
-    tasks = {title: pool.submit(_layer, where, groups[title]) for title in missing}
+    tasks = {
+        title: pool.submit(_layer, where, groups[title], fresh.intersection(groups[title]))
+        for title in missing
+    }
     for title, task in tasks.items():
         known[title] = task.result()
         store.remember("layer", keys[title], known[title])
@@ -237,7 +266,9 @@ def _os_root(store: Store, trees: Mapping[str, str], python: str) -> Path:
     )
     roots = {name: folder / tree for name, tree in trees.items()} | {"the base": generated}
     return store.tree(
-        key("os", sorted(trees.items()), python, LAYOUT), lambda root: plant(merge(roots), root)
+        key("os", sorted(trees.items()), python, LAYOUT),
+        lambda root: plant(merge(roots), root),
+        of=[*trees.values(), generated.name],
     )
 
 
@@ -285,8 +316,10 @@ def _root(where: str, trees: tuple[str, ...]) -> str:
     return str(roots.lay(trees, Store(Path(where))))
 
 
-def _layer(where: str, trees: tuple[str, ...]) -> dict[str, object]:
-    folder = Path(where) / "t"
+def _layer(where: str, trees: tuple[str, ...], fresh: frozenset[str]) -> dict[str, object]:
+    store = Store(Path(where))
+    store.sound([tree for tree in trees if tree not in fresh])  # a disk may have changed it since
+    folder = store.root / "t"
     hasher = hashlib.sha256()
     size = 0
     for chunk in tar.stream(merge({tree: folder / tree for tree in trees})):

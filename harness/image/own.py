@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.content.tree import MOMENT, Writer, merge
+from harness.content.tree import MOMENT, Writer, merge, native
 from harness.core.digest import Digest, hexadecimal, of_hex
 from harness.core.errors import HashMismatch, PackageRefused
 from harness.image import build, model, tar
@@ -152,7 +152,7 @@ def _place(member: tarfile.TarInfo, opened: tarfile.TarFile, writer: Writer) -> 
         writer.link(member.name, member.linkname)
     elif member.isreg():
         writer.file(member.name, b"", executable=bool(member.mode & 0o100))
-        source, path = opened.extractfile(member), writer.root / member.name
+        source, path = opened.extractfile(member), writer.root / native(member.name)
         assert source is not None
         with path.open("ab") as file:
             shutil.copyfileobj(source, file, _PIECE)

@@ -112,6 +112,7 @@ def tarred(layer: Layer, store: Store) -> Iterator[bytes]:
         hasher.update(chunk)
         yield chunk
     if (found := of_hex(hasher.hexdigest())) != layer.diff_id:
+        store.sound(layer.trees)  # which names the file
         raise StoreDamaged(
             f"the files of layer {layer.title!r} are not those it was built from: "
             f"expected {layer.diff_id}, found {found}",

@@ -29,7 +29,9 @@ def lay(trees: Iterable[str], store: Store) -> Path:
     """Return the root that *trees* make, laid out if it is not there yet."""
     listed, folder = tuple(trees), store.root / "t"
     return store.tree(
-        name(listed), lambda root: plant(merge({tree: folder / tree for tree in listed}), root)
+        name(listed),
+        lambda root: plant(merge({tree: folder / tree for tree in listed}), root),
+        of=listed,
     )
 
 

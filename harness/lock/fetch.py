@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.core.digest import Digest
 from harness.lock import debian, wheel_index
 from harness.lock.lock import Deb, Lock, Wheel
 from harness.lock.pylock_reading import SDISTS
@@ -90,24 +91,25 @@ def link_wheels(lock: Lock, store: Store, folder: Path) -> None:
     ``sdists/`` beside it what some of them are built from.
 
     Linked where the store is on the same file system, copied elsewhere. Their blobs must be in
-    the store.
+    the store; raises StoreDamaged when one's bytes are not its own.
     """
-    _link({one.filename: store.path(one.digest) for one in lock.packages}, folder)
-    sources = {s.filename: store.path(s.digest) for w in lock.packages if (s := w.built)}
+    _link({one.filename: one.digest for one in lock.packages}, store, folder)
+    sources = {s.filename: s.digest for w in lock.packages if (s := w.built)}
     beside = folder.with_name(SDISTS)
     if sources or beside.is_dir():
-        _link(sources, beside)
+        _link(sources, store, beside)
 
 
-def _link(wanted: Mapping[str, Path], folder: Path) -> None:
+def _link(wanted: Mapping[str, Digest], store: Store, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(os.listdir(folder)):
         if name.endswith((".whl", ".tar.gz", ".zip")) and name not in wanted:
             (folder / name).unlink()
-    for name, blob in sorted(wanted.items()):
+    for name, digest in sorted(wanted.items()):
         target = folder / name
-        if target.exists() and target.samefile(blob):
+        if target.exists() and target.samefile(store.path(digest)):
             continue
+        blob = store.whole(digest)
         temporary = folder / f".{name}.{os.getpid()}"
         temporary.unlink(missing_ok=True)  # of a killed process that had the same number
         try:

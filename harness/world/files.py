@@ -24,20 +24,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(path.parent)
+    with _replacing(path, durable=durable) as file:
+        file.write(data)
 
 
 @contextmanager
@@ -48,38 +36,54 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     removed, by the next who writes *path*.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _reap(path)
+    reap(path.parent, path.name)
+    with _replacing(path) as file:
+        yield file
+
+
+@contextmanager
+def _replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     with _temporary(path) as file:
         try:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def _temporary(path: Path) -> IO[bytes]:
     """Return a new, locked file beside *path*."""
     while True:
-        file = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            prefix=f".{path.name}.", suffix=_PART, dir=path.parent, delete=False
-        )
+        try:
+            file = tempfile.NamedTemporaryFile(  # noqa: SIM115
+                prefix=f".{path.name}.", suffix=_PART, dir=path.parent, delete=False
+            )
+        except OSError as refused:
+            refused.filename = os.fspath(path)  # what a person knows, in place of a random name
+            raise
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # it was reaped before it was locked
 
 
-def _reap(path: Path) -> None:
-    """Remove what writers of *path* have left that live no more."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+def reap(folder: Path, name: str = "") -> int:
+    """Remove what writers of files in *folder* (or of the one of *name*) have left that live no
+    more; return how many files."""
+    gone = 0
+    for left in folder.glob(f".{glob.escape(name)}{'.' if name else ''}*{_PART}"):
         with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()
+            gone += 1
+    return gone
 
 
 def sync_folder(folder: Path) -> None:

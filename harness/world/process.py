@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +89,10 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     When its block fails, what has not begun yet is not begun any more.
     """
     with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_work
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_work,
+        initargs=(os.getpid(),),
     ) as executor:
         try:
             yield executor
@@ -111,6 +115,8 @@ class _Inline(Executor):
         return done
 
 
-def _work() -> None:
+def _work(parent: int) -> None:
     die_with_parent()
+    if os.getppid() != parent:  # it was killed before we could ask, and would be waited for forever
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is told to us: we end the workers

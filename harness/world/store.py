@@ -4,8 +4,11 @@ Four kinds of names under one root, each appearing whole or not at all:
 
 ``blobs/sha256/<hex>``  files by the digest of their bytes
 ``t/<key>``             unpacked trees; never changed after they appear
-``d/<kind>/<key>.json`` small records that are functions of their key
+``d/<kind>/<key>.json`` records that are functions of their key, each with its own digest;
+                        ``d/tree/<key>.json`` is the seal of a tree: what it held at first
 ``run/<name>``          scratch folders, each locked by the process that uses it
+
+``store_check`` reads it all against the digests, ``store_gc`` removes what nobody uses.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +28,11 @@ from typing import Any
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import HashMismatch, StoreDamaged
-from harness.world import files
+from harness.world import files, seal, use
+
+REPAIR = "harness store check --repair, then the same command again"
+SEAL = "tree"
+"""The kind of record that holds a tree's seal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Store:
 
     def has(self, digest: Digest) -> bool:
         """Tell whether the blob is here."""
-        return self.path(digest).is_file()
+        return use.touched(self.root, self.path(digest))
 
     def read(self, digest: Digest) -> bytes:
         """Return the blob's bytes; raises StoreDamaged when they are not its own."""
@@ -58,7 +65,8 @@ class Store:
     def _damaged(self, digest: Digest) -> StoreDamaged:
         return StoreDamaged(
             f"{self.path(digest)} does not hold the bytes of its name",
-            hint=f"rm {self.path(digest)}, then run the same command again",
+            hint=f"rm {self.path(digest)}, then run the same command again "
+            "(harness store check looks for more like it)",
         )
 
     def add(self, data: bytes) -> Digest:
@@ -103,25 +111,66 @@ class Store:
         os.replace(path, target)
         return digest
 
-    def tree(self, key: str, fill: Callable[[Path], None]) -> Path:
-        """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new."""
+    def tree(self, key: str, fill: Callable[[Path], None], *, of: Sequence[str] = ()) -> Path:
+        """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new.
+
+        What *fill* made is sealed. *of* names the trees whose files it links, where it has none
+        of its own.
+        """
         target = self.root / "t" / key
-        if target.is_dir():
+        if self.has_tree(key):
             return target
         with files.locked(self.root / "locks" / key):
-            if target.is_dir():
+            if self.has_tree(key):
                 return target
             with self.scratch() as folder:
                 made = folder / "tree"
                 made.mkdir(mode=0o755)
                 fill(made)
+                self.remember(SEAL, key, {"of": sorted(set(of))} if of else seal.of(made))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(made, target)
         return target
 
     def has_tree(self, key: str) -> bool:
-        """Tell whether the unpacked tree is here."""
-        return (self.root / "t" / key).is_dir()
+        """Tell whether the tree is here, and mark it as used."""
+        sealed = use.touched(self.root, self.record_path(SEAL, key))
+        return (self.root / "t" / key).is_dir() and (sealed or self._seal(key))
+
+    def _seal(self, key: str) -> bool:
+        """Seal a tree of an earlier version as it is now."""
+        with suppress(OSError):  # a store that isn't ours to write
+            self.remember(SEAL, key, seal.of(self.root / "t" / key))
+        return True
+
+    def sound(self, keys: Sequence[str]) -> None:
+        """Read trees through; raises StoreDamaged, naming the first file that isn't as sealed."""
+        for key in keys:
+            expected = self.sealed(key)
+            found = expected is not None and seal.first_difference(self.root / "t" / key, expected)
+            if found:
+                raise StoreDamaged(
+                    f"{self.root / 't' / key / found.path} {found.what} "
+                    f"(likely cause: {found.cause})",
+                    hint=REPAIR,
+                )
+
+    def sealed(self, key: str) -> dict[str, seal.Entry] | None:
+        """Return what the tree of *key* held when it appeared; None without a seal."""
+        body = self.recall(SEAL, key)
+        if body is None or "of" not in body:
+            return None if body is None else dict(body["nodes"])
+        merged: dict[str, seal.Entry] = {}
+        for part in body["of"]:
+            nodes = self.sealed(part)
+            if nodes is None:
+                return None
+            merged |= nodes
+        return merged
+
+    def record_path(self, kind: str, key: str) -> Path:
+        """Return where a record is, or would be."""
+        return self.root / "d" / kind / f"{key}.json"
 
     def record(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
         """Return the JSON value of *key*, calling *make* when it is not here yet."""
@@ -132,17 +181,24 @@ class Store:
         return known
 
     def recall(self, kind: str, key: str) -> Any:
-        """Return the JSON value of *key*, or None."""
-        try:
-            return json.loads((self.root / "d" / kind / f"{key}.json").read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError):  # a power failure may have cut it
+        """Return the JSON value of *key*, or None; raises StoreDamaged when it was changed."""
+        path = self.record_path(kind, key)
+        if not use.touched(self.root, path):
             return None
+        try:
+            return opened(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as changed:
+            raise StoreDamaged(
+                f"{path} is not the record that was written", hint=REPAIR
+            ) from changed
 
     def remember(self, kind: str, key: str, value: Any) -> None:
         """Keep a JSON *value* under *key*."""
-        files.write_atomic(
-            self.root / "d" / kind / f"{key}.json", canonical.dumps(value), durable=False
-        )
+        use.begin(self.root)
+        body = {"sha256": hexadecimal(canonical.digest(value)), "value": value}
+        files.write_atomic(self.record_path(kind, key), canonical.dumps(body), durable=False)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -163,8 +219,10 @@ class Store:
             os.close(handle)
 
     def reap(self) -> int:
-        """Remove scratch folders whose owner is gone; return how many."""
-        gone = 0
+        """Remove scratch folders and half files whose owner is gone; return how many."""
+        use.forget_dead(self.root)
+        folders = [self.root / "blobs" / "sha256", *sorted((self.root / "d").glob("*"))]
+        gone = sum(files.reap(folder) for folder in folders)
         with files.locked(self.root / "locks" / "run"):
             for folder in sorted((self.root / "run").glob("*")):
                 try:
@@ -181,6 +239,21 @@ class Store:
                 finally:
                     os.close(handle)
         return gone
+
+
+def opened(data: bytes) -> Any:
+    """Return the value of a record's bytes; None for one of an earlier version, without a digest.
+
+    Raises ValueError when the value is not the one of its digest.
+    """
+    if not data:  # as a power failure may leave what is not synced
+        return None
+    body = json.loads(data)
+    if not isinstance(body, dict) or body.keys() != {"sha256", "value"}:
+        return None
+    if hexadecimal(canonical.digest(body["value"])) != body["sha256"]:
+        raise ValueError("another digest")
+    return body["value"]
 
 
 def remove(folder: Path) -> None:

@@ -13,6 +13,7 @@ from harness.core.digest import Digest, of_bytes
 from harness.core.errors import HashMismatch
 from harness.image import build, gather, model, own, pack, roots
 from harness.image.image import Image, Settings
+from harness.world import process
 from harness.world.store import Store
 
 KIND = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -37,7 +38,8 @@ def built(store: Store, folder: Path) -> Image:
 
     store.tree(linked, link)
     groups = {"base": (linked,), "code": (model.tree("code", found, store),)}
-    layers, _ = build.layered(groups, store, None)
+    with process.inline() as pool:
+        layers, _ = build.layered(groups, store, pool)
     image = Image(
         architecture="amd64",
         settings=Settings(

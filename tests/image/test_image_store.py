@@ -1,0 +1,151 @@
+"""One store for many builds: at once, killed, damaged, and while its garbage is collected."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import store_builds
+import store_scene as scene
+
+from benchmarks.image import kills
+from harness.core.errors import StoreDamaged
+from harness.image import build
+from harness.image.partition import partition
+from harness.lock import pylock
+from harness.lock.lock import Lock
+from harness.world.store import Store
+from harness.world.store_check import check
+from harness.world.store_gc import collect
+
+AT_ONCE = 32
+DIFFERENT = 4
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory, fetched: Store, tabular_lock: Lock) -> Store:
+    """A store with the curated environment's OS packages, unpacked and compiled."""
+    folder = tmp_path_factory.mktemp("seed", numbered=True)
+    store = Store(folder / "store")
+    store.path(tabular_lock.debs[0].digest).parent.mkdir(parents=True)
+    for deb in tabular_lock.debs:
+        place(fetched, store, deb.digest)
+    lock = store_builds.small(tabular_lock, store, "seed", folder, wheels=0)
+    build.environment(lock, store)
+    return store
+
+
+def place(source: Store, target: Store, digest) -> None:  # type: ignore[no-untyped-def]
+    try:
+        os.link(source.path(digest), target.path(digest))
+    except OSError:  # another file system
+        shutil.copyfile(source.path(digest), target.path(digest))
+
+
+@pytest.fixture
+def store(seed: Store, tmp_path: Path) -> Store:
+    return store_builds.seeded(seed, tmp_path / "store")
+
+
+@pytest.fixture
+def locks(tabular_lock: Lock, store: Store, tmp_path: Path) -> list[Path]:
+    """Locks of small environments, their wheels in the store."""
+    paths = []
+    for number in range(DIFFERENT):
+        lock = store_builds.small(tabular_lock, store, f"small{number}", tmp_path)
+        paths.append(tmp_path / f"{number}.toml")
+        paths[-1].write_text(pylock.dumps(lock))
+    return paths
+
+
+def test_32_builds_at_once_share_a_store_while_its_garbage_is_collected(
+    store: Store, locks: list[Path]
+) -> None:
+    builds = store_builds.start(store, *(locks[n % DIFFERENT] for n in range(AT_ONCE)))
+    collections = 0
+    while True:
+        collect(store, now=time.time_ns(), days=0)
+        collections += 1
+        with suppress(subprocess.TimeoutExpired):
+            out, err = builds.communicate(timeout=0.5)
+            break
+
+    assert 0 == builds.returncode, err
+    said = Counter(map(json.loads, out.splitlines()))
+    assert [AT_ONCE // DIFFERENT] * DIFFERENT == list(said.values()), "the same, whoever built"
+    assert 5 < collections
+    store.reap()
+    assert [] == check(store).damages
+    assert [] == os.listdir(store.root / "run")
+
+
+def test_builds_that_are_killed_leave_a_store_that_is_whole(
+    store: Store, locks: list[Path], tmp_path: Path
+) -> None:
+    def cold(root: Path) -> Store:
+        return store_builds.seeded(store, root)
+
+    seen = kills.run(
+        lambda root: store_builds.command(Store(root), locks[0]),
+        lambda root: cold(root).root,
+        tmp_path / "killed",
+        count=5,
+        seed=os.urandom(4).hex(),
+        env=store_builds.environment(),
+    )
+
+    assert 5 == len(seen.moments)
+    assert 1 == len(seen.answers), seen
+    assert [] == seen.wrong
+
+
+def test_a_bit_flipped_in_a_tree_becomes_no_layer(
+    store: Store, locks: list[Path], tabular_lock: Lock, tmp_path: Path
+) -> None:
+    lock = pylock.loads(locks[0].read_text())
+    build.environment(lock, store)
+    first = lock.packages[0]
+    code = next((store.root / "t" / build.wheel_key(first.digest, lock.python)).rglob("code.py"))
+    scene.flip(code, 1)
+    near = next(n for n in map("near{}".format, range(100)) if one_bucket(first.name, n))
+    other = store_builds.small(tabular_lock, store, near, tmp_path, wheels=1)
+    more = replace(other, packages=(first, *other.packages))
+
+    with pytest.raises(StoreDamaged, match=rf"{code.name} has other bytes") as said:
+        build.environment(more, store)
+    assert "harness store check --repair" in said.value.hint
+    check(store, repair=lambda _: True)
+    built = build.environment(more, store)
+
+    assert b"x = 0\n" == next(built.root.rglob(f"{first.name}/code.py")).read_bytes()
+    assert [] == check(store).damages
+
+
+def one_bucket(one: str, other: str) -> bool:
+    """Tell whether two small wheels (the tests' are numbered) share a layer."""
+    return 1 == len(partition({one: 1, f"{other}0": 1}, prefix="python", buckets=8))
+
+
+def test_what_is_built_after_it_was_collected_is_the_same(
+    seed: Store, store: Store, locks: list[Path]
+) -> None:
+    lock = pylock.loads(locks[0].read_text())
+    before = build.environment(lock, store)
+    scene.age(store, 40)
+    build.environment(replace(lock, name="seed", packages=()), store)
+    collect(store, now=time.time_ns(), days=30)
+    assert not before.root.exists()
+
+    after = build.environment(lock, store)
+
+    assert (before.image.config, before.root) == (after.image.config, after.root)
+    assert after.root.is_dir()
+    assert [] == check(store).damages
