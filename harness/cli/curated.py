@@ -69,8 +69,9 @@ def show(name: str, envs: str | None, output: str) -> None:
                 "digest": lock.digest,
                 "python": lock.python,
                 "suite": lock.suite,
-                "packages": lock.pins,
-                "os_packages": len(lock.debs),
+                "base": lock.base.image if lock.base else None,
+                "packages": (lock.base.kept if lock.base else {}) | lock.pins,
+                "os_packages": len(lock.base.os if lock.base else lock.debs),
             }
             for lock in locks
         },
@@ -207,7 +208,7 @@ def _rows(one: Listed, body: dict[str, Any]) -> dict[str, str]:
     }
     for machine, what in body["platforms"].items():
         count = f"{len(what['packages'])} wheels, {what['os_packages']} OS packages"
-        rows[machine] = f"Python {what['python']} on {what['suite']}: {count}"
+        rows[machine] = f"Python {what['python']} on {what['base'] or what['suite']}: {count}"
     rows["smoke test"] = body["smoke"] or ""
     rows["versions"] = ", ".join(map(str, body["versions"]))
     return rows

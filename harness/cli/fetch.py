@@ -63,7 +63,13 @@ def fetch(name: str, envs: str | None, bundle: Path | None, output: str) -> None
                 hint=f"harness bundle {environment.name}, where there is network",
             )
         locked = pylock.read(environment)
-        flow.fetched(locked, store, engine=lambda: bench.engine("auto"), progress=progress)
+        flow.fetched(
+            locked,
+            store,
+            folder=environment.folder,
+            engine=lambda: bench.engine("auto"),
+            progress=progress,
+        )
         beside = environment.folder / pylock_reading.WHEELS
         link_wheels(locked, store, beside)
         progress_done()

@@ -14,7 +14,8 @@ from harness.cli.place import maintained, source_option
 from harness.flows import environment as flow
 from harness.lock import pylock_reading
 from harness.lock.freedom import freedom
-from harness.lock.lock import Lock
+from harness.lock.lock import Lock, Move
+from harness.lock.pylock_base import moves
 from harness.world import clock, sources
 
 
@@ -67,12 +68,13 @@ def lock(
     if before:
         lines += [f"  {n:<24} {a or 'new'} → {b or 'gone'}" for n, (a, b) in moved.items()]
         lines += ["  nothing moved"] if not moved else []
-    inherited = after[0].parent
+    inherited, base = after[0].parent, after[0].base
+    if base:
+        lines += [f"  on {base.image}, Python {base.python}: {len(base.kept)} packages of it stay"]
+        lines += [f"  {len(base.moved)} had to move", *_told(base.moved)] if base.moved else []
     if inherited:
         lines += [f"  from {inherited.reference}: {len(inherited.moved)} pins had to move"]
-        for move in inherited.moved:
-            lines.append(f"    {move.name} {move.before} → {move.after or 'gone'}")
-            lines += [f"      because {line}" for line in move.why]
+        lines += _told(inherited.moved)
     body = {
         "schema": "harness.lock/1",
         "name": after[0].reference,
@@ -91,18 +93,38 @@ def lock(
         "parent": inherited
         and {
             "reference": inherited.reference,
-            "moved": [
-                {"name": m.name, "before": m.before, "after": m.after, "why": list(m.why)}
-                for m in inherited.moved
-            ],
+            "moved": moves(inherited.moved),
+        },
+        "base": base
+        and {
+            "image": base.image,
+            "manifest": base.manifest,
+            "python": base.python,
+            "kept": base.kept,
+            "moved": moves(base.moved),
         },
     }
     emit(body, "\n".join(lines), output)
     sys.exit(1 if check and changed else 0)
 
 
+def _told(moved: tuple[Move, ...]) -> list[str]:
+    lines = []
+    for move in moved:
+        lines.append(f"    {move.name} {move.before} → {move.after or 'gone'}")
+        lines += [f"      because {line}" for line in move.why]
+    return lines
+
+
+def _versions(locks: tuple[Lock, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in locks:
+        found |= one.base.kept if one.base else {}
+        found |= {p.name: p.version for p in one.packages + one.debs}
+    return found
+
+
 def _moved(before: tuple[Lock, ...], after: tuple[Lock, ...]) -> dict[str, list[str | None]]:
     """Return what has another version now, by name: before and after."""
-    old = {p.name: p.version for one in before for p in one.packages + one.debs}
-    new = {p.name: p.version for one in after for p in one.packages + one.debs}
+    old, new = _versions(before), _versions(after)
     return {n: [old.get(n), new.get(n)] for n in sorted({*old, *new}) if old.get(n) != new.get(n)}

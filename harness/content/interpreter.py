@@ -7,12 +7,14 @@ a model.
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.world import process
+from harness.core.errors import BuildFailed
+from harness.world import process, rooted
 from harness.world.process import Finished
 
 SHIPPED = Path(__file__).with_name("shipped.py")
@@ -20,13 +22,24 @@ SHIPPED = Path(__file__).with_name("shipped.py")
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python of version *python* whose root file system lies at *root*."""
+    """A Python of version *python* whose root file system lies at *root*.
+
+    *program* is its path below the root, where it is not Debian's own.
+    """
 
     root: Path
     python: str
+    program: str = ""
+
+    @property
+    def inside(self) -> str:
+        """Its path in the image."""
+        return f"/{self.program}" if self.program else f"/usr/bin/python{self.python}"
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the command line that runs it with *arguments*."""
+        if self.program:
+            return _linked(self.root, self.program, arguments)
         root = str(self.root)
         linker = next(
             path
@@ -46,7 +59,7 @@ class Interpreter:
     ) -> dict[str, str]:
         """Return all that it is told: nothing of the caller's environment but *extra*."""
         told = {
-            "PYTHONHOME": f"{self.root}/usr",
+            **({} if self.program else {"PYTHONHOME": f"{self.root}/usr"}),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "PYTHONNOUSERSITE": "1",
@@ -86,3 +99,43 @@ class Interpreter:
             stdout=output,
             preexec_fn=process.die_with_parent,
         )
+
+
+LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")
+"""Where a linker looks, whatever system it is of; and in the folders there that are named for a
+machine (``x86_64-linux-gnu``)."""
+
+
+def _linked(root: Path, program: str, arguments: Sequence[str]) -> list[str]:
+    """Return the command line of *program* by the linker that it names itself (PT_INTERP): glibc's
+    or musl's, wherever it lies."""
+    path = rooted.file(root, program)
+    linker = path and rooted.file(root, _interp(path))
+    if path is None or linker is None:
+        raise BuildFailed(
+            f"/{program} of the base image can't be run: it or its linker is not there",
+            hint="name an image whose Python runs on this kind of machine",
+        )
+    beside = rooted.real(root, f"{path.parent.relative_to(root)}/../lib")
+    folders = dict.fromkeys(
+        str(folder)
+        for name in (*LIBRARIES, beside or "lib")
+        for folder in (root / name, *sorted((root / name).glob("*-linux-*")))
+        if folder.is_dir() and not folder.is_symlink()
+    )
+    return [str(linker), "--library-path", ":".join(folders), str(path), *arguments]
+
+
+def _interp(program: Path) -> str:
+    """Return the linker that an ELF program names (System V ABI, "Program Interpreter"), or ""."""
+    with program.open("rb") as file:
+        head = file.read(1 << 16)
+    if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
+        return ""
+    (at,) = struct.unpack_from("<Q", head, 32)
+    size, count = struct.unpack_from("<HH", head, 54)
+    for index in range(count):
+        kind, _, start, _, _, length = struct.unpack_from("<IIQQQQ", head, at + index * size)
+        if kind == 3:
+            return head[start : start + length].rstrip(b"\0").decode("utf-8", "replace")
+    return ""

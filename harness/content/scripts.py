@@ -15,7 +15,7 @@ from harness.core.errors import PackageRefused
 GROUPS = ("console_scripts", "gui_scripts")
 _OBJECT = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<function>[\w.]+)\s*(\[[^\]]*\])?\s*")
 
-LAUNCHER = """#!/usr/bin/python{python}
+LAUNCHER = """#!/{program}
 import sys
 
 from {module} import {first}
@@ -26,8 +26,9 @@ if __name__ == "__main__":
 """
 
 
-def launchers(text: str, python: str, package: str) -> dict[str, str]:
-    """Return the programs that *text*, an ``entry_points.txt``, asks for, by name, sorted.
+def launchers(text: str, program: str, package: str) -> dict[str, str]:
+    """Return the programs that *text*, an ``entry_points.txt``, asks for, by name, sorted; run
+    by the interpreter *program*, a path below the image's root.
 
     Raises PackageRefused for a name that is no file's and an object that is none.
     """
@@ -44,7 +45,7 @@ def launchers(text: str, python: str, package: str) -> dict[str, str]:
             if found is None or "/" in name or inner(name, package) != name:
                 raise PackageRefused(f"{package}: {name} = {value} is no command of a wheel")
             scripts[name] = LAUNCHER.format(
-                python=python,
+                program=program,
                 module=found["module"],
                 first=found["function"].split(".")[0],
                 function=found["function"],

@@ -231,7 +231,7 @@ def merge(roots: dict[str, Path]) -> dict[str, Node]:
             if known is None:
                 merged[node.path] = node
                 owner[node.path] = name
-            elif not _same(known, node):
+            elif not same(known, node):
                 raise PackageConflict(
                     f"{owner[node.path]} and {name} both write /{node.path}, with different bytes",
                     hint="remove one of the two packages from the environment",
@@ -239,7 +239,8 @@ def merge(roots: dict[str, Path]) -> dict[str, Node]:
     return dict(sorted(merged.items(), key=lambda item: item[0].encode()))
 
 
-def _same(one: Node, other: Node) -> bool:
+def same(one: Node, other: Node) -> bool:
+    """Tell whether two nodes are of one kind, mode and content."""
     if (one.kind, one.target, one.executable) != (other.kind, other.target, other.executable):
         return False
     if one.kind != "file":

@@ -1,9 +1,9 @@
 """A wheel becomes a tree: unzipped by ourselves, every file checked against RECORD.
 
 The layout is the binary distribution format (PEP 427 and its living specification) installed for
-Debian's interpreter: libraries in ``usr/local/lib/pythonX.Y/dist-packages``, scripts in
-``usr/local/bin`` with one fixed shebang, RECORD sorted. No installer's clock or random name
-is anywhere.
+an interpreter's scheme, Debian's unless another is given: libraries in
+``usr/local/lib/pythonX.Y/dist-packages``, scripts in ``usr/local/bin`` with one fixed shebang,
+RECORD sorted. No installer's clock or random name is anywhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.content import scheme
+from harness.content.scheme import Scheme
 from harness.content.scripts import launchers
 from harness.content.tree import Budget, Writer, inner
 from harness.core.errors import PackageRefused
@@ -33,11 +35,14 @@ SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 def site(python: str) -> str:
     """Return the folder of libraries below the image's root."""
-    return f"usr/local/lib/python{python}/dist-packages"
+    return scheme.debian(python).site
 
 
-def unpack(archive: Path, package: str, python: str, root: Path) -> None:
-    """Write the wheel's tree below *root*; raises PackageRefused for what doesn't hold."""
+def unpack(
+    archive: Path, package: str, python: str, root: Path, *, to: Scheme | None = None
+) -> None:
+    """Write the wheel's tree below *root*, for Debian's *python* or for the scheme *to*; raises
+    PackageRefused for what doesn't hold."""
     with _reading(archive.name, package):
         wheel = zipfile.ZipFile(archive, metadata_encoding="utf-8")
     with wheel:
@@ -47,7 +52,7 @@ def unpack(archive: Path, package: str, python: str, root: Path) -> None:
             with _reading(name, package):
                 return wheel.read(members[name])
 
-        _unpack(members, read, package, python, Writer(root, package))
+        _unpack(members, read, package, to or scheme.debian(python), Writer(root, package))
 
 
 @contextmanager
@@ -70,7 +75,7 @@ def _unpack(
     members: Mapping[str, zipfile.ZipInfo],
     read: Callable[[str], bytes],
     package: str,
-    python: str,
+    to: Scheme,
     writer: Writer,
 ) -> None:
     info = _dist_info(members, package)
@@ -78,7 +83,7 @@ def _unpack(
     own = {f"{info}/{name}" for name in SIGNATURES}
     _refuse_missing(record, {*members, *own}, package)
     rows: list[tuple[str, str, str]] = []
-    library = site(python)
+    library = to.site
 
     def put(path: str, data: bytes, *, executable: bool, digest: str = "") -> None:
         writer.file(path, data, executable=executable)
@@ -96,13 +101,13 @@ def _unpack(
                 hint="the wheel was changed after it was built; get it from another source",
             )
         executable = bool((member.external_attr >> 16) & 0o111)
-        path, data, executable = _place(name, packed, executable, info, python)
+        path, data, executable = _place(name, packed, executable, info, to)
         same = data is packed and algorithm == "sha256"
         put(path, data, executable=executable, digest=digest if same else "")
     if f"{info}/entry_points.txt" in members:
         entries = _text(read(f"{info}/entry_points.txt"), "entry_points.txt", package)
-        for script, text in launchers(entries, python, package).items():
-            put(f"usr/local/bin/{script}", text.encode(), executable=True)
+        for script, text in launchers(entries, to.program, package).items():
+            put(f"{to.scripts}/{script}", text.encode(), executable=True)
     put(f"{library}/{info}/INSTALLER", b"harness\n", executable=False)
     refuse_collisions({package: (row[0] for row in rows)})
     listing = io.StringIO()
@@ -203,26 +208,26 @@ def _refuse_missing(record: dict[str, str], members: set[str], package: str) -> 
 
 
 def _place(
-    name: str, data: bytes, executable: bool, info: str, python: str
+    name: str, data: bytes, executable: bool, info: str, to: Scheme
 ) -> tuple[str, bytes, bool]:
     """Return where a member goes; ``{dist}.data/`` folders go where their scheme says."""
     folder = info.removesuffix(".dist-info") + ".data/"
     if not name.startswith(folder):
-        return f"{site(python)}/{name}", data, executable
+        return f"{to.site}/{name}", data, executable
     scheme, _, rest = name.removeprefix(folder).partition("/")
     match scheme:
         case "purelib" | "platlib":
-            return f"{site(python)}/{rest}", data, executable
+            return f"{to.site}/{rest}", data, executable
         case "scripts":
             first, newline, tail = data.partition(b"\n")
             if first.startswith(b"#!python"):  # "#!pythonw" too
-                data = f"#!/usr/bin/python{python}".encode() + newline + tail
-            return f"usr/local/bin/{rest}", data, True
+                data = f"#!/{to.program}".encode() + newline + tail
+            return f"{to.scripts}/{rest}", data, True
         case "headers":
             project = info.split("-")[0]
-            return f"usr/local/include/python{python}/{project}/{rest}", data, executable
+            return f"{to.prefix}/include/python{to.python}/{project}/{rest}", data, executable
         case _:
-            return f"usr/local/{rest}", data, executable
+            return f"{to.prefix}/{rest}", data, executable
 
 
 def _relative(path: str, library: str) -> str:

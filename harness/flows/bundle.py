@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.core.digest import Digest
 from harness.core.errors import BundleInvalid
+from harness.flows import base_image
 from harness.flows.environment import Progress, counted
 from harness.lock import bundle as locked
 from harness.lock import parent, pylock
@@ -48,7 +49,17 @@ def pack(
     members = []
     for environment in environments:
         parents = parent.locks(environment, store)
-        locks += pylock.read_all(environment)
+        own = pylock.read_all(environment)
+        for lock in own:
+            if lock.base is not None:
+                base_image.fetched(
+                    lock.base,
+                    lock.architecture,
+                    store,
+                    folder=environment.folder,
+                    progress=progress,
+                )
+        locks += own
         above += parents
         members += locked.specifications(
             environment, parents, parent.folder(environment, store) if parents else None
@@ -58,6 +69,7 @@ def pack(
         fetch(replace(lock, packages=offered), store, progress=counted(progress))
     members += locked.python(offered, store)
     members += locked.os_packages(locks, store)
+    members += locked.images(locks, store)
     if index:
         members += locked.os_index(locks, store, now=now)
     members = locked.once(members)

@@ -21,6 +21,8 @@ def outside(opened: Opened, store: Store, *, now: Callable[[], datetime] = clock
     lock = opened.lock
 
     def holds(libraries: Collection[str]) -> tuple[Mapping[str, Holder], str]:
+        if lock.base is not None:
+            return {}, "the OS packages are those of the base image"
         try:
             found = deb_contents.holders(
                 libraries,

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from harness.content.interpreter import Interpreter
 from harness.engine.engine import Engine
-from harness.flows import sdist
+from harness.flows import base_image, sdist
 from harness.flows.sdist import Workshop
-from harness.image import build, recipe
+from harness.image import build, on_base, recipe
 from harness.image.build import Built
 from harness.image.key import key
 from harness.lock import adopt, customized, debian, parent, pylock, releases, resolved
@@ -20,6 +22,7 @@ from harness.lock.fetch import fetch, fetch_debs
 from harness.lock.freedom import Freedom
 from harness.lock.from_source import Make, Resolved
 from harness.lock.lock import Deb, Lock, Source, Wheel
+from harness.lock.on_base import Looked
 from harness.lock.pip_tools import RunPython
 from harness.lock.resolve import Prepare, resolve
 from harness.lock.resolve import Workshop as Where
@@ -73,8 +76,9 @@ def opened(
     """
     lock = pylock.read(environment)
     releases.verify(environment.folder, environment.reference, version=environment.version)
-    fetched(lock, store, engine=engine, progress=progress)
-    built = build.environment(lock, store, workers=workers, progress=progress)
+    fetched(lock, store, folder=environment.folder, engine=engine, progress=progress)
+    made = build.environment if lock.base is None else on_base.environment
+    built = made(lock, store, workers=workers, progress=progress)
     recipe.keep(lock, store)
     return Opened(lock=lock, built=built, without=environment.without)
 
@@ -84,12 +88,16 @@ def fetched(
     store: Store,
     *,
     engine: Callable[[], Engine],
+    folder: Path = Path(),
     progress: Progress = lambda _: None,
 ) -> None:
-    """Put every file of *lock* into *store*: fetched, or built from its source by an *engine*.
+    """Put every file of *lock* into *store*: fetched, or built from its source by an *engine*. A
+    base image's layout on disk is looked for from *folder*, the environment's.
 
     Raises what ``fetch`` and ``sdist.complete`` raise.
     """
+    if lock.base is not None:
+        base_image.fetched(lock.base, lock.architecture, store, folder=folder, progress=progress)
     fetch(lock, store, progress=counted(progress))
     sdist.complete(lock, store, engine, progress)
 
@@ -139,9 +147,12 @@ def _locked(
         before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
     above = parent.locks(environment, store)
     effective = customized.effective(environment, above)
+    looked = base_image.looked(environment, store, engine=engine, progress=progress)
     with ThreadPoolExecutor(max_workers=1) as pool:  # pip takes half a second to say its settings
         asked = pool.submit(sources.python, settings=settings)
-        debian_source = sources.debian(effective.suite, settings=settings)
+        debian_source = None
+        if looked is None:
+            debian_source = sources.debian(effective.suite, settings=settings)
     python_source = asked.result()
 
     progress(f"resolving {len(effective.requirements)} requirements with {effective.resolver}")
@@ -151,12 +162,13 @@ def _locked(
         parent=above,
         free=free,
         preferences=None if before else adopt.preferences(environment.folder),
-        prepare=preparing(effective, store, progress, debian_source),
+        prepare=preparing(effective, store, progress, debian_source, looked),
         workshop=building(effective, store, engine, progress, debian_source),
         store=store,
         now=now,
         debian_source=debian_source,
         python_source=python_source,
+        looked=looked,
     )
     if write:
         pylock.write(environment.lock_path, *after)
@@ -179,19 +191,27 @@ def preparing(
     store: Store,
     progress: Progress,
     source: sources.Debian | None = None,
+    looked: Looked | None = None,
 ) -> Prepare:
-    """Return what gives a resolver the interpreter of an effective *environment*."""
+    """Return what gives a resolver the interpreter of an effective *environment*: that of the base
+    image that was *looked* into, or Debian's."""
 
     def prepare(debs: tuple[Deb, ...]) -> RunPython:
+        if looked is not None:
+            return _running(base_image.interpreter(looked, store))
         progress(f"fetching {len(debs)} OS packages")
         if not all(store.has(deb.digest) for deb in debs):
             fetch_debs(debs, store, source=source or sources.debian(environment.suite))
         shipped = build.interpreter(debs, environment.python, store)
-        return lambda arguments, env, cwd, path: shipped.run(
-            list(arguments), env=env, cwd=cwd, path=path
-        )
+        return _running(shipped)
 
     return prepare
+
+
+def _running(shipped: Interpreter) -> RunPython:
+    return lambda arguments, env, cwd, path: shipped.run(
+        list(arguments), env=env, cwd=cwd, path=path
+    )
 
 
 def building(

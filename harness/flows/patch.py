@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.core.errors import HarnessError, ResolutionFailed, SpecInvalid, UnknownEnvironment
 from harness.engine.engine import Engine
+from harness.flows import base_image
 from harness.flows.environment import Progress, building, preparing
 from harness.lock import customized, parent, patch, patch_why, pylock, releases, resolved
 from harness.lock.advisories import packages
@@ -157,6 +158,7 @@ def _patched(
     found = patch.hits(target, old)
     if not found:
         return _spared(target, old)
+    base_image.refuse(bool(environment.image), "harness patch")
     above, reference = _parent(target, environment, done, shop.store)
     after = _next(environment, reference)
     index = WheelIndex(shop.python)

@@ -17,6 +17,7 @@ from typing import Any
 import packaging
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from harness.core.digest import Digest
 from harness.core.errors import BuildFailed, SpecInvalid, ToolMissing
 from harness.lock import resolve
 from harness.lock.fetch import fetch, link_wheels
@@ -95,7 +96,7 @@ def made(
     facts = _ask(python, _FACTS, str(Path(packaging.__file__).parents[1]))
     tags = set(facts["tags"])
     exact = tuple(w for w in lock.packages if not w.built and _fits(w, tags))
-    others = tuple(w for w in lock.packages if w not in exact)
+    others = tuple(w for w in lock.packages if w not in exact) + _of_base(lock)
     fetch(replace(lock, packages=exact, debs=()), store, progress=progress)
     try:
         inside = _created(python, folder)
@@ -126,6 +127,12 @@ def made(
     )
 
 
+def _of_base(lock: Lock) -> tuple[Wheel, ...]:
+    """Return what a base image has and stays, as packages of which no file is known."""
+    kept = sorted(lock.base.kept.items()) if lock.base else ()
+    return tuple(Wheel(name=n, version=v, filename="", digest=Digest("")) for n, v in kept)
+
+
 def os_packages(lock: Lock, installed: Callable[[], dict[str, str] | None]) -> Iterator[Difference]:
     """Yield how this machine's OS packages differ: those that were asked for one by one, the rest
     as a number. *installed* returns versions by name, or None where nobody can tell."""
@@ -151,7 +158,7 @@ def _counted(debs: Sequence[Deb], here: dict[str, str]) -> str:
 
 
 def _interpreters(lock: Lock, facts: dict[str, Any]) -> Iterator[Difference]:
-    wanted = resolve.micro(lock.debs, lock.python)
+    wanted = lock.base.python if lock.base else resolve.micro(lock.debs, lock.python)
     if facts["python"] != wanted:
         yield Difference(what="Python", locked=wanted, here=facts["python"])
     machine = MACHINES[lock.architecture]
@@ -164,8 +171,9 @@ def _packages(lock: Lock, others: Sequence[Wheel], here: dict[str, str]) -> Iter
     for wheel in others:
         version = here.get(wheel.name)
         told = f"{version}, another file" if version else "no file for this interpreter"
-        yield Difference(what=wheel.name, locked=f"{wheel.version}, {wheel.filename}", here=told)
-    for name in sorted({*here} - {*lock.pins}):
+        file = wheel.filename or "in the base image"
+        yield Difference(what=wheel.name, locked=f"{wheel.version}, {file}", here=told)
+    for name in sorted({*here} - {*lock.pins} - {wheel.name for wheel in others}):
         yield Difference(what=name, locked="not in the lock", here=here[name])
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from harness.content.stack import WHITEOUT
 from harness.core.digest import Digest, short
-from harness.image import build, model
+from harness.image import build, model, on_base, os_packages
 from harness.image.image import Image
 from harness.lock import deb_index
-from harness.lock.diff import DEBIAN, PYTHON, Item, Setting, Side
+from harness.lock.diff import DEBIAN, PYTHON, Item, Setting, Side, of_theirs
+from harness.lock.lock import OsPackage
 from harness.world.store import Store
 
 _NAMES = {
@@ -54,7 +56,7 @@ def keyed(side: Side) -> Side:
     return replace(
         side,
         platforms={
-            name: tuple(replace(item, identity=_key(item, side.python)) for item in items)
+            name: tuple(replace(item, identity=_key(item, side)) for item in items)
             for name, items in side.platforms.items()
         },
     )
@@ -81,26 +83,68 @@ def named(name: str, store: Store) -> list[Image]:
     return found
 
 
-def _key(item: Item, python: str) -> str:
+def _key(item: Item, side: Side) -> str:
     if item.digest is None:
         return item.identity
-    return (
-        build.deb_key(item.digest) if item.room == DEBIAN else build.wheel_key(item.digest, python)
-    )
+    if item.room == DEBIAN:
+        return build.deb_key(item.digest)
+    if side.scheme is not None:
+        return on_base.wheel_key(item.digest, side.scheme)
+    return build.wheel_key(item.digest, side.python)
 
 
 def _found(image: Image, store: Store) -> Iterator[tuple[Item, str]]:
     """Yield each package, and the Python that a wheel was unpacked for."""
+    site = dict(image.settings.labels).get("harness.site", "")
+    patterns = [site] if site else ["usr/local/lib/python3*/dist-packages"]
+    hidden = _hidden(image, store)
     for layer in image.layers:
         for tree in layer.trees:
             folder = store.root / "t" / tree
+            if layer.foreign:
+                yield from ((_theirs(one), "") for one in os_packages.found(folder)[1])
             for control in sorted(folder.glob("var/lib/dpkg/status.d/*")):
-                if control.suffix != ".md5sums":
+                if not layer.foreign and control.suffix != ".md5sums":
                     yield _deb(tree, control), ""
-            for about in sorted(
-                folder.glob("usr/local/lib/python3*/dist-packages/*.dist-info/METADATA")
-            ):
-                yield _wheel(tree, about), about.parts[-4].removeprefix("python")
+            theirs_too = THEIRS if layer.foreign else ()
+            for about in _metadata(folder, (*patterns, *theirs_too)):
+                theirs = layer.foreign and about.parent.name in hidden
+                if not theirs and not about.is_symlink():
+                    item = _wheel(tree, about)
+                    if layer.foreign:
+                        item = of_theirs(PYTHON, item.name, item.version)
+                    yield item, about.parts[-4].removeprefix("python")
+
+
+THEIRS = ("usr/local/lib/python3*/*-packages", "usr/lib/python3*/*-packages")
+"""Where an image of others may have packages beside its interpreter's own folder."""
+
+
+def _metadata(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    """Yield the METADATA of each package, the first of its name alone."""
+    seen = set()
+    for pattern in dict.fromkeys(patterns):
+        for about in sorted(folder.glob(f"{pattern}/*.dist-info/METADATA")):
+            name = canonicalize_name(about.parent.name.partition("-")[0])
+            if name not in seen:
+                seen.add(name)
+                yield about
+
+
+def _theirs(one: OsPackage) -> Item:
+    item = of_theirs(DEBIAN, one.name, one.version)
+    return replace(item, source=one.source, source_version=one.source_version)
+
+
+def _hidden(image: Image, store: Store) -> set[str]:
+    """Return the names that whiteouts of ours hide in the layers of others."""
+    return {
+        path.name.removeprefix(WHITEOUT)
+        for layer in image.layers
+        if layer.title == on_base.MOVED
+        for tree in layer.trees
+        for path in (store.root / "t" / tree).rglob(f"{WHITEOUT}*.dist-info")
+    }
 
 
 def _deb(tree: str, control: Path) -> Item:

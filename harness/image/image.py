@@ -14,6 +14,8 @@ from harness.core import canonical
 from harness.core.digest import Digest, of_bytes
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
+FOREIGN = "base image "
+"""How the titles of a base image's layers begin."""
 FORMAT = 2
 """Version of an image's record; one of another version is none."""
 MOMENT = "1980-01-01T00:00:00Z"
@@ -34,8 +36,8 @@ class Layer:
     """A layer: *diff_id* names its tar, which is *size* bytes long.
 
     *trees* are the store's trees that it packs: from them a root is laid out, and the tar is made
-    whenever it is wanted, so that no tar is ever kept. Only a layer that others made, of a base
-    image, has the *blob* that it came as: its tar can't be made again.
+    whenever it is wanted, so that no tar is ever kept. A layer that came from elsewhere has the
+    *blob* that it came as; that of a base image can't be made again.
     """
 
     title: str
@@ -43,6 +45,11 @@ class Layer:
     size: int
     trees: tuple[str, ...]
     blob: Blob | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is a base image's: a layer that others made."""
+        return self.title.startswith(FOREIGN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

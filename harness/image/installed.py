@@ -43,10 +43,11 @@ class EntryPoint:
     extra: bool
 
 
-def distributions(root: Path, python: str) -> tuple[Distribution, ...]:
-    """Return the wheels installed below *root*, by name."""
+def distributions(root: Path, python: str, library: str = "") -> tuple[Distribution, ...]:
+    """Return the wheels installed below *root*, by name: where Debian's *python* finds them, or in
+    the folder *library*."""
     found = []
-    for record in sorted((root / site(python)).glob("*.dist-info/RECORD")):
+    for record in sorted((root / (library or site(python))).glob("*.dist-info/RECORD")):
         name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
         with record.open(encoding="utf-8", newline="") as rows:
             files = tuple(row[0] for row in csv.reader(rows) if row)

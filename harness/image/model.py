@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import harness.runtime
+from harness.content import scheme
 from harness.content.interpreter import Interpreter
 from harness.content.tree import RULES, Writer
 from harness.core import canonical
@@ -43,11 +44,17 @@ class Runnable:
     overlays: tuple[tuple[Path, str], ...] = ()
     more: tuple[tuple[Path, str], ...] = ()
     python: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def program(self) -> str:
         """The interpreter's path inside."""
-        return f"/usr/bin/python{self.python}"
+        return f"/{self.labels.get('harness.program') or scheme.debian(self.python).program}"
+
+    @property
+    def site(self) -> str:
+        """The folder of libraries, below the root."""
+        return self.labels.get("harness.site") or scheme.debian(self.python).site
 
 
 def tree(layer: str, found: Mapping[str, Path], store: Store) -> str:
@@ -109,7 +116,7 @@ def assemble(
         settings=Settings(
             env=base.settings.env,
             command=(
-                f"/usr/bin/python{environment.interpreter.python}",
+                environment.interpreter.inside,
                 "/opt/harness/serve.py",
                 "--host",
                 "0.0.0.0",
@@ -136,7 +143,8 @@ def find(digest: Digest, store: Store) -> Image | None:
     if body is None or body.get("format") != FORMAT:
         return None
     image = from_body(body)
-    return image if all(map(store.has_tree, roots.trees(image.layers))) else None
+    blobs = all(store.has(layer.blob.digest) for layer in image.layers if layer.blob)
+    return image if blobs and all(map(store.has_tree, roots.trees(image.layers))) else None
 
 
 def runnable(image: Image, store: Store) -> Runnable:
@@ -149,6 +157,7 @@ def runnable(image: Image, store: Store) -> Runnable:
         root=roots.environment(image, store),
         image=image,
         python=labels["harness.python"],
+        labels=labels,
         overlays=tuple(
             (store.root / "t" / layer.trees[0] / HOMES[title], f"/{HOMES[title]}")
             for title, layer in own.items()
@@ -163,6 +172,7 @@ def partial(environment: build.Built, trees: Mapping[str, str], store: Store) ->
         root=environment.root,
         image=environment.image,
         python=interpreter.python,
+        labels=dict(environment.image.settings.labels),
         more=tuple(
             (store.root / "t" / key / HOMES[layer], f"/{HOMES[layer]}")
             for layer, key in trees.items()

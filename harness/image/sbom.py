@@ -42,7 +42,7 @@ def sbom(image: Image, recipe: Recipe, store: Store) -> dict[str, Any]:
         *_own(image),
     ]
     components.sort(key=lambda one: str(one["bom-ref"]))
-    foreign = any(layer.blob is not None for layer in image.layers)
+    foreign = any(layer.foreign for layer in image.layers)
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

@@ -3,17 +3,21 @@ there (the ELF closure), and these are the modules that must import."""
 
 from __future__ import annotations
 
-import csv
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.content.wheel import site
+from harness.content.scheme import below_site
 from harness.image import elf
+from harness.image.installed import Distribution
 
-DEFAULT = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib")
+DEFAULT = (
+    *("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
+    *("lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib", "usr/local/lib"),
+)
+"""Where ld.so looks; the second line on systems whose /lib is a folder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +68,14 @@ def missing_libraries(root: Path) -> tuple[Missing, ...]:
     return tuple(missing)
 
 
-def modules(root: Path, python: str) -> dict[str, str]:
-    """Return the top-level modules that the wheels installed, each with its distribution."""
-    library = root / site(python)
+def modules(wheels: Iterable[Distribution]) -> dict[str, str]:
+    """Return the top-level modules that *wheels* installed, each with its distribution."""
     found: dict[str, str] = {}
-    for record in sorted(library.glob("*.dist-info/RECORD")):
-        distribution = record.parent.name.removesuffix(".dist-info")
-        with record.open(encoding="utf-8", newline="") as rows:
-            for path, *_ in csv.reader(rows):
-                name = _module(path)
-                if name is not None:
-                    found.setdefault(name, distribution)
+    for one in wheels:
+        for path in one.files:
+            name = _module(path)
+            if name is not None:
+                found.setdefault(name, one.info.name.removesuffix(".dist-info"))
     return dict(sorted(found.items()))
 
 
@@ -114,7 +115,7 @@ def _links(root: Path) -> dict[str, str]:
     """Return the links to libraries, each with the file that it leads to."""
     found = {}
     base = os.path.realpath(root)
-    for folder, _, names in os.walk(f"{base}/usr"):
+    for folder, _, names in os.walk(base):
         for name in names:
             path = f"{folder}/{name}"
             if ".so" in name and os.path.islink(path):
@@ -142,5 +143,5 @@ def _expand(path: str, holder: str) -> str:
 
 def _distribution(path: str) -> str:
     """Return what a file belongs to: its top-level folder among the libraries, or the system."""
-    _, found, rest = path.partition("/dist-packages/")
-    return rest.split("/")[0].removesuffix(".libs") if found else ""
+    inside = below_site(path)
+    return "" if inside is None else inside.split("/")[0].removesuffix(".libs")

@@ -133,6 +133,11 @@ def packages(lock: Lock) -> Iterator[tuple[str, str, str, str]]:
     its name in the lock: Debian's advisories speak of source packages."""
     for wheel in lock.packages:
         yield PYPI, wheel.name, wheel.version, wheel.name
+    if lock.base is not None:
+        for name, version in sorted(lock.base.kept.items()):
+            yield PYPI, name, version, name
+        for one in lock.base.os:
+            yield DEBIAN[lock.base.suite], one.source, one.source_version, one.name
     for deb in lock.debs:
         yield (
             DEBIAN[lock.suite],

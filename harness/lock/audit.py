@@ -60,7 +60,7 @@ def audit(
 ) -> Audit:
     """Return what *advisories* say of an environment's *locks*, one for each platform."""
     entries = tuple(allowed)
-    suite = DEBIAN[locks[0].suite]
+    suite = _system(locks[0])
     wanted = {place for kind, place in zip(KINDS, (PYPI, suite), strict=True) if kind in kinds}
     flaws: dict[tuple[str, str, str], tuple[Finding, set[str]]] = {}
     checked: set[tuple[str, str, str]] = set()
@@ -80,6 +80,12 @@ def audit(
         checked=sum(one[0] in advisories.ecosystems for one in checked),
         blind=tuple(sorted(wanted - advisories.ecosystems)),
     )
+
+
+def _system(lock: Lock) -> str:
+    """Return the ecosystem of the OS packages; words that no snapshot has where there is none."""
+    suite = lock.suite or (lock.base.suite if lock.base else "")
+    return DEBIAN.get(suite, "the OS packages of the base image")
 
 
 def unused(allowed: Iterable[Allowed], audits: Iterable[Audit]) -> tuple[Allowed, ...]:

@@ -4,11 +4,13 @@ Unpacked, a bundle is an ordinary set of sources that pip, uv and apt can read a
 
 ``simple/``, ``wheels/``, ``sdists/``  an index (PEP 503, PEP 691) and the files it offers
 ``debian/``                            an archive: the signed index of a suite, and a pool
+``images/``                            an OCI layout of base images
 ``envs/``                              specifications and locks, a parent's lock among them
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -19,7 +21,7 @@ from urllib.parse import quote
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import BundleInvalid, LockedFileGone, ResolutionFailed
-from harness.lock import debian, releases, resolved
+from harness.lock import base_image, debian, releases, resolved
 from harness.lock.deb_index import Index
 from harness.lock.debian import Release
 from harness.lock.fetch import offered_files
@@ -27,13 +29,16 @@ from harness.lock.lock import Lock, Wheel
 from harness.lock.pylock_reading import SDISTS, WHEELS
 from harness.lock.resolve import base_packages
 from harness.lock.wheel_index import PAGES
+from harness.spec import image_name
 from harness.spec.environment import Environment
 from harness.spec.parse import ENVIRONMENT_FILE
 from harness.world import bundle, sources
 from harness.world.bundle import Member
+from harness.world.registry import INDEX, MANIFEST
 from harness.world.store import Store
 
 ENVS = "envs"
+IMAGES = "images"
 
 
 def specifications(
@@ -111,6 +116,31 @@ def os_packages(locks: Iterable[Lock], store: Store) -> list[Member]:
     ]
 
 
+def images(locks: Iterable[Lock], store: Store) -> list[Member]:
+    """Return the base images of *locks* as an OCI layout; nothing where none has one."""
+    bases = {lock.base.manifest: lock.base for lock in locks if lock.base is not None}
+    blobs: dict[Digest, None] = {}
+    manifests = []
+    for digest, base in sorted(bases.items()):
+        declared = image_name.named(base.image).digest
+        pulled = base_image.read(digest, store, text=base.image)
+        index = [declared] if declared and store.has(declared) else []
+        blobs |= dict.fromkeys((*index, *pulled.digests))
+        size, kind = store.path(digest).stat().st_size, json.loads(store.read(digest))
+        manifests.append(
+            {"mediaType": kind.get("mediaType", MANIFEST), "digest": digest, "size": size}
+        )
+    if not bases:
+        return []
+    layout = canonical.dumps({"imageLayoutVersion": "1.0.0"})
+    listed = canonical.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+    return [
+        bundle.text(f"{IMAGES}/oci-layout", layout),
+        bundle.text(f"{IMAGES}/index.json", listed),
+        *(bundle.blob(f"{IMAGES}/blobs/sha256/{hexadecimal(d)}", d, store) for d in blobs),
+    ]
+
+
 def os_index(
     locks: Sequence[Lock],
     store: Store,
@@ -124,7 +154,7 @@ def os_index(
     LockedFileGone when neither gives these locks, and what reading an index raises.
     """
     members = []
-    for suite in sorted({lock.suite for lock in locks}):
+    for suite in sorted({lock.suite for lock in locks if lock.suite}):
         mine = [lock for lock in locks if lock.suite == suite]
         release = _release(suite, mine, store, now=now, debian_source=debian_source)
         assert release.digest is not None

@@ -35,6 +35,8 @@ def chain(lock: Lock, name: str) -> tuple[str, ...]:
 def told(lock: Lock, name: str) -> str:
     """Return the chain as a person reads it: ``scipy 1.16.0 ← scikit-learn ← asked for``."""
     way, named = chain(lock, name), f"{name} {lock.pins.get(name, '')}".strip()
+    if lock.base is not None and name in lock.base.kept:
+        return f"{name} {lock.base.kept[name]}, which the base image has"
     if not way:
         return f"{named}, which nothing of the lock asks for"
     return " ← ".join([named, *way[1:], "asked for"])

@@ -37,9 +37,11 @@ def wheels(
     index: WheelIndex,
     built: Mapping[str, Wheel] | None = None,
     known: Iterable[Wheel] = (),
+    platform: str = "",
 ) -> tuple[Wheel, ...]:
     """Return the wheel of each of *pins*, sorted by name; of *known* ones the same file; *built*
-    are those that no index has.
+    are those that no index has. *platform* is the best tag that the system takes, if it isn't that
+    of the suite with this Python.
 
     Raises ResolutionFailed when the index has no fitting one with a SHA-256, or the built one
     doesn't fit, and NetworkUnavailable.
@@ -59,14 +61,18 @@ def wheels(
         if pin.name in built
         else replace(there[pin.name, pin.version], dependencies=needs[pin.name])
         if pin.name not in pages
-        else _wheel(pin, best(pages[pin.name], pin, python, architecture), needs[pin.name])
+        else _wheel(
+            pin, best(pages[pin.name], pin, python, architecture, platform), needs[pin.name]
+        )
         for pin in pins
     )
 
 
-def best(offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str) -> Offered:
+def best(
+    offers: tuple[Offered, ...], pin: Pin, python: str, architecture: str, platform: str = ""
+) -> Offered:
     """Return that of *offers* which is *pin*'s and ranks first; raises ResolutionFailed."""
-    of_version = list(_ranked(offers, python, architecture, Version(pin.version)))
+    of_version = list(_ranked(offers, python, architecture, Version(pin.version), platform))
     seen = [offer.filename for _, _, offer in of_version]
     found = [(rank, offer.filename, offer) for _, rank, offer in of_version if rank is not None]
     if not found:
@@ -114,11 +120,15 @@ _Rank = tuple[int, tuple[int, ...]]
 
 
 def _ranked(
-    offers: Iterable[Offered], python: str, architecture: str, only: Version | None = None
+    offers: Iterable[Offered],
+    python: str,
+    architecture: str,
+    only: Version | None = None,
+    platform: str = "",
 ) -> Iterator[tuple[Version, _Rank | None, Offered]]:
     """Yield the version and the rank (the least is best; None: it doesn't fit) of each wheel; of
     *only* one version where it is given."""
-    known = ranks(python, architecture)
+    known = ranks(python, architecture, platform)
     for offer in offers:
         if only is not None and wheel_version(offer.filename) != only:
             continue
@@ -145,22 +155,28 @@ def _usable(wheel: Wheel, python: str, architecture: str) -> Wheel:
 
 
 @cache
-def ranks(python: str, architecture: str) -> Mapping[Tag, int]:
-    """Return how good each tag is, 0 the best."""
+def ranks(python: str, architecture: str, platform: str = "") -> Mapping[Tag, int]:
+    """Return how good each tag is, 0 the best; *platform* is the best one that the system takes."""
     version = tuple(int(part) for part in python.split(".")[:2])
-    machine = MACHINES[architecture]
-    platforms = []
-    for minor in range(LIBC[minor_of(python)], 4, -1):
-        platforms.append(f"manylinux_2_{minor}_{machine}")
-        if minor in _LEGACY and (minor == 17 or machine == "x86_64"):
-            platforms.append(f"{_LEGACY[minor]}_{machine}")
-    platforms.append(f"linux_{machine}")
+    platforms = list(_platforms(platform or f"manylinux_2_{LIBC[minor_of(python)]}", architecture))
     interpreter = f"cp{''.join(map(str, version))}"
     tags = [
         *cpython_tags(version, platforms=platforms),
         *compatible_tags(version, interpreter=interpreter, platforms=platforms),
     ]
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def _platforms(best: str, architecture: str) -> Iterator[str]:
+    """Yield the tags of a system that takes *best*, that first (PEP 600, PEP 656)."""
+    machine = MACHINES[architecture]
+    kind, major, newest = best.rsplit("_", 2)
+    lowest = 4 if kind == "manylinux" else -1
+    for minor in range(int(newest), lowest, -1):
+        yield f"{kind}_{major}_{minor}_{machine}"
+        if kind == "manylinux" and minor in _LEGACY and (minor == 17 or machine == "x86_64"):
+            yield f"{_LEGACY[minor]}_{machine}"
+    yield f"linux_{machine}"
 
 
 def minor_of(python: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.core.errors import SpecInvalid
+from harness.core.errors import NotBuiltYet, SpecInvalid
 from harness.lock import metadata
 from harness.lock.conflict import smallest
 from harness.lock.lock import Lock, Move, Wheel
@@ -35,6 +35,12 @@ def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
     if change is None:
         return environment
     above = parent[0]
+    if above.base is not None:
+        raise NotBuiltYet(
+            f"{environment.reference}: {above.reference} stands on an image of others, and to "
+            "customize such a one is not built yet",
+            hint=f'base = {{ image = "{above.base.image}" }} and requirements of its own',
+        )
     asked = {canonicalize_name(Requirement(text).name): text for text in above.requirements}
     swapped = {canonicalize_name(Requirement(text).name): text for text in change.replace}
     for key, names in (("remove", change.remove), ("replace", swapped)):

@@ -5,14 +5,15 @@ What they are for, where they come from and how that reads is said elsewhere (``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from packaging.version import InvalidVersion, Version
 
+from harness.content.scheme import Scheme
 from harness.core.digest import Digest
 from harness.lock import deb_version
-from harness.lock.lock import Deb, Lock, Move, Wheel
+from harness.lock.lock import Base, Deb, Lock, Move, Wheel
 
 PYTHON, DEBIAN = "python", "debian"
 
@@ -55,7 +56,8 @@ class Side:
     *kind* is ``lock``, ``image``, ``specification`` (not locked) or ``absent``. *platforms* maps
     Debian's name of an architecture to what is installed there, *settings* what was asked for and
     chosen; a setting that a side doesn't know isn't there. *roots* are the requirements and *os*
-    the OS packages asked for by name; *moved* is what a parent's pins had to do.
+    the OS packages asked for by name; *moved* is what a parent's pins had to do; *scheme* is where
+    wheels go on a base image.
     """
 
     label: str
@@ -68,6 +70,7 @@ class Side:
     os: tuple[str, ...] = ()
     moved: tuple[Move, ...] = ()
     notes: tuple[str, ...] = ()
+    scheme: Scheme | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,13 +190,32 @@ def side(locks: Sequence[Lock], *, label: str, settings: Mapping[str, Setting]) 
         settings=settings,
         roots=tuple(sorted(first.requirements)),
         os=tuple(sorted(first.os)),
-        moved=tuple(move for lock in locks if lock.parent for move in lock.parent.moved),
+        moved=tuple(
+            move for lock in locks for of in (lock.parent, lock.base) if of for move in of.moved
+        ),
+        scheme=first.base.scheme if first.base else None,
     )
 
 
 def items(lock: Lock) -> tuple[Item, ...]:
     """Return the packages of *lock*."""
-    return (*map(of_wheel, lock.packages), *map(of_deb, lock.debs))
+    theirs = of_base(lock.base) if lock.base else ()
+    return (*map(of_wheel, lock.packages), *map(of_deb, lock.debs), *theirs)
+
+
+def of_base(base: Base) -> Iterator[Item]:
+    """Yield what a base image has and the environment leaves as it is."""
+    for name, version in sorted(base.kept.items()):
+        yield of_theirs(PYTHON, name, version)
+    for one in base.os:
+        item = of_theirs(DEBIAN, one.name, one.version)
+        yield replace(item, source=one.source, source_version=one.source_version)
+
+
+def of_theirs(room: str, name: str, version: str) -> Item:
+    """Return a package that others installed: no file of it is known, so its version is what it
+    is told apart by."""
+    return Item(room=room, name=name, version=version, identity=f"base {version}")
 
 
 def of_wheel(wheel: Wheel) -> Item:

@@ -45,6 +45,16 @@ def of_locks(locks: Sequence[Lock]) -> dict[str, Setting]:
         ),
         "specification": first.spec,
     }
+    if first.base is not None:
+        found |= {
+            "base image": first.base.image,
+            "base image's manifest": first.base.manifest,
+            "moved of the base image's pins": tuple(
+                f"{move.name} {move.before} → {move.after}: {'; '.join(move.why)}"
+                for move in first.base.moved
+            ),
+        }
+        return found
     for lock in locks:
         found[f"Debian index for {MACHINES[lock.architecture]}"] = lock.released.isoformat()
     return found
@@ -64,6 +74,7 @@ def of_environment(environment: Environment) -> dict[str, Setting]:
         found |= {
             "python": environment.python,
             "suite": environment.suite,
+            **({"base image": environment.image} if environment.image else {}),
             "requirements": tuple(sorted(environment.requirements)),
             "os": tuple(sorted(environment.os)),
             "platforms": tuple(MACHINES[name] for name in sorted(environment.platforms)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.core.digest import hexadecimal
-from harness.lock.lock import Deb, Lock, Source, Wheel
+from harness.lock.lock import Base, Deb, Lock, Move, Source, Wheel
 from harness.lock.pylock_reading import MACHINES
 
 
@@ -14,11 +14,11 @@ def lines(locks: Sequence[Lock]) -> Iterator[str]:
     read the same. What is the same on every platform is said once."""
     first = locks[0]
     yield f"{first.reference} · Python {first.python} · {first.suite} · layout {first.layout}"
+    if first.base is not None:
+        yield from _base(first.base)
     if first.parent is not None:
         yield f"from {first.parent.reference} {first.parent.lock}"
-        for move in first.parent.moved:
-            yield f"  moved {move.name} {move.before} → {move.after or 'gone'}"
-            yield from (f"    because {why}" for why in move.why)
+        yield from _moved(first.parent.moved)
     yield from (f"asked for {text}" for text in sorted(first.requirements))
     yield from (f"asked for OS package {name}" for name in sorted(first.os))
     yield ""
@@ -29,6 +29,23 @@ def lines(locks: Sequence[Lock]) -> Iterator[str]:
     yield from _rows(locks, {k.architecture: [_deb(d) for d in k.debs] for k in locks})
     yield ""
     yield f"specification {first.spec}"
+
+
+def _base(base: Base) -> Iterator[str]:
+    yield f"on {base.image} {base.manifest}"
+    yield f"  Python {base.python} at /{base.scheme.program}, for {base.platform}"
+    for what, place in (("libraries", "site"), ("scripts", "scripts"), ("data", "prefix")):
+        yield f"  {what} in /{getattr(base.scheme, place)}"
+    yield from (f"  has {one.name} {one.version} {one.info}".rstrip() for one in base.packages)
+    yield from _moved(base.moved)
+    for one in base.os:
+        yield f"  has {base.suite}'s {one.name} {one.version} of {one.source} {one.source_version}"
+
+
+def _moved(moves: Sequence[Move]) -> Iterator[str]:
+    for move in moves:
+        yield f"  moved {move.name} {move.before} → {move.after or 'gone'}"
+        yield from (f"    because {why}" for why in move.why)
 
 
 def _rows(locks: Sequence[Lock], rows: dict[str, list[tuple[str, ...]]]) -> Iterator[str]:

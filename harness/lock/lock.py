@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from harness.content.scheme import Scheme
 from harness.core import canonical
 from harness.core.digest import Digest
 
@@ -71,6 +72,60 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Installed:
+    """A Python package that a base image has. *info* is the folder of its metadata, below the
+    root; empty where no RECORD in it says what its files are, so that nothing can take it out."""
+
+    name: str
+    version: str
+    info: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OsPackage:
+    """A Debian package that a base image has, and the source that it was built from."""
+
+    name: str
+    version: str
+    source: str
+    source_version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """An image of others that an environment stands on.
+
+    *image* is its name as it was declared, *manifest* the digest of what it is on this platform.
+    *python* is its interpreter's version (``3.11.2``), *scheme* where that lies, *platform* the
+    best tag of wheels that its C library takes (``manylinux_2_36``). *packages* are in the order
+    of ``sys.path`` where a name is there twice; *moved* are those that the environment puts others
+    in the place of, each with the chain that forces it. *suite* is the Debian suite that its OS
+    *packages* are of, or empty.
+    """
+
+    image: str
+    manifest: Digest
+    python: str
+    scheme: Scheme
+    platform: str
+    packages: tuple[Installed, ...] = ()
+    moved: tuple[Move, ...] = ()
+    suite: str = ""
+    os: tuple[OsPackage, ...] = ()
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The version of each Python package that is imported, by name."""
+        return {one.name: one.version for one in reversed(self.packages)}
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """Those of the pins that the environment leaves as they are."""
+        gone = {move.name for move in self.moved}
+        return {name: version for name, version in self.pins.items() if name not in gone}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parent:
     """What a customized environment started from: ``tabular:3``, the digest of that lock, and what
     of its pins had to move. An *after* that is empty: the package is gone."""
@@ -87,7 +142,8 @@ class Lock:
     *spec* is the digest of the environment it was made from, *released* the date of the Debian
     index, *architecture* Debian's name for it. Wheels and debs are sorted by name. *requirements*
     and *os* are what was asked for. *build_debs* are what builds of sources use besides *debs*, and
-    no image holds; *build_os* is what was asked for of them.
+    no image holds; *build_os* is what was asked for of them. On a *base* image there are no debs,
+    and *packages* are those that it doesn't have.
     """
 
     name: str
@@ -105,6 +161,7 @@ class Lock:
     build_os: tuple[str, ...] = ()
     build_debs: tuple[Deb, ...] = ()
     parent: Parent | None = None
+    base: Base | None = None
 
     @property
     def reference(self) -> str:
@@ -129,7 +186,16 @@ class Lock:
 
 def contents(lock: Lock) -> dict[str, Any]:
     """Return what of *lock* ends up in an image, as a canonical value."""
+    base: dict[str, Any] = {}
+    if lock.base is not None:
+        base["base"] = {
+            "manifest": lock.base.manifest,
+            "program": lock.base.scheme.program,
+            "site": lock.base.scheme.site,
+            "moved": sorted(move.name for move in lock.base.moved),
+        }
     return {
+        **base,
         "python": lock.python,
         "suite": lock.suite,
         "architecture": lock.architecture,

@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from harness.core.digest import Digest, of_hex
-from harness.lock.lock import Deb, Lock, Parent, Wheel
+from harness.lock.lock import Base, Deb, Lock, Parent, Wheel
 
 UNRESOLVED: Digest = of_hex("0" * 64)
 """Stands for the specification of a lock that was merged; nothing has this digest."""
@@ -107,6 +107,8 @@ class _Merging:
             found[field] = self.value(field, *three)
         parents = (side.parent for side in (base, ours, theirs))
         found["parent"] = self.value("from", *parents)
+        bases = (side.base for side in (base, ours, theirs))
+        found["base"] = self.value("base", *bases)
         for field in ("requirements", "os"):
             old, mine, other = (_by_name(getattr(side, field)) for side in (base, ours, theirs))
             merged = [
@@ -174,6 +176,8 @@ def _said(value: object) -> str:
             return "absent"
         case Wheel() | Deb():
             return value.version
+        case Base():
+            return value.manifest
         case Parent():
             return value.reference
         case tuple():

@@ -17,7 +17,7 @@ from packaging.version import Version
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import LockInvalid, LockMissing, LockOutOfDate, PlatformMissing
-from harness.lock import debian, merge, pylock_reading, toml
+from harness.lock import debian, merge, pylock_base, pylock_reading, toml
 from harness.lock.lock import Deb, Lock, Parent, Source, Wheel
 from harness.lock.pylock_reading import MACHINES as MACHINES
 from harness.lock.pylock_reading import SDISTS as SDISTS
@@ -143,6 +143,8 @@ def _document(locks: Sequence[Lock]) -> dict[str, Any]:
         own["build-os"] = sorted(lock.build_os)
     if lock.parent is not None:
         own["parent"] = _parent(lock.parent)
+    if lock.base is not None:
+        own["base"] = pylock_base.written(lock.base)
     own["debian"] = {one.architecture: _debian(one) for one in ordered}
     document: dict[str, Any] = {
         "lock-version": "1.0",
@@ -209,10 +211,7 @@ def _parent(parent: Parent) -> dict[str, Any]:
     return {
         "reference": parent.reference,
         "lock": parent.lock,
-        "moved": [
-            {"name": m.name, "before": m.before, "after": m.after, "why": list(m.why)}
-            for m in parent.moved
-        ],
+        "moved": pylock_base.moves(parent.moved),
     }
 
 

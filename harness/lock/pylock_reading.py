@@ -10,7 +10,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from harness.core.digest import Digest, of_hex
-from harness.lock.lock import LAYOUT, Deb, Lock, Move, Parent, Source, Wheel
+from harness.lock import pylock_base
+from harness.lock.lock import LAYOUT, Deb, Lock, Parent, Source, Wheel
 
 WHEELS, SDISTS = "wheels", "sdists"
 """The folders beside the lock where ``harness fetch`` puts its files."""
@@ -50,6 +51,7 @@ class Reading:
             "os": tuple(self.take(harness, "os", list, at, _all_texts) or ()),
             "build_os": self.build_os(harness, at) if "build-os" in harness else (),
             "parent": self.parent(harness["parent"]) if "parent" in harness else None,
+            "base": pylock_base.read(harness["base"], self.take) if "base" in harness else None,
         }
         packages = list(self.packages(document))
         tables = self.take(harness, "debian", dict, at, bool) or {}
@@ -163,18 +165,10 @@ class Reading:
         at = "tool.harness.parent"
         reference = self.take(table, "reference", str, at)
         lock = self.take(table, "lock", str, at, _is_digest)
-        moved = []
-        for index, move in enumerate(self.take(table, "moved", list, at) or ()):
-            inner = f"{at}.moved[{index}]"
-            name, before, after = (
-                self.take(move, key, str, inner) for key in ("name", "before", "after")
-            )
-            why = self.take(move, "why", list, inner, _all_texts)
-            if None not in (name, before, after, why):
-                moved.append(Move(name=name, before=before, after=after, why=tuple(why)))
+        moved = pylock_base.moved(table, at, self.take)
         if reference is None or lock is None:
             return None
-        return Parent(reference=reference, lock=lock, moved=tuple(moved))
+        return Parent(reference=reference, lock=lock, moved=moved)
 
     def debs(self, table: Mapping[str, Any], where: str, key: str) -> Iterator[Deb]:
         """Yield one platform's Debian packages of *key*."""

@@ -8,10 +8,19 @@ from dataclasses import replace
 from datetime import datetime
 
 from harness.core.errors import ResolutionFailed
-from harness.lock import choose, conflict, customized, debian, from_source, upstream
+from harness.lock import (
+    choose,
+    conflict,
+    customized,
+    debian,
+    from_source,
+    on_base,
+    upstream,
+)
 from harness.lock.freedom import Fix, Freedom
 from harness.lock.from_source import FromSource, Make
 from harness.lock.lock import Deb, Lock, Parent, Wheel
+from harness.lock.on_base import Ground, Looked
 from harness.lock.pip_tools import PipTools, RunPython
 from harness.lock.pylock_reading import MACHINES
 from harness.lock.resolver import Question, Resolver, Unsolvable
@@ -61,19 +70,25 @@ def resolve(
     now: datetime,
     debian_source: sources.Debian | None = None,
     python_source: sources.Python | None = None,
+    looked: Looked | None = None,
 ) -> tuple[Lock, ...]:
     """Return a lock of *environment* for each of its platforms; the same sources give the same.
 
     *previous* pins stay unless the specification excludes them or *free* lets them move; with a
     *fix* nothing of them moves but what it is about, and what that forces, OS packages included;
     *preferences* are pins that a first lock starts from; Debian packages are those that the suite
-    offers now. A customized environment comes with its *parent*'s locks. Packages that its
+    offers now. A customized environment comes with its *parent*'s locks, one on an image of others
+    with what was found when that was *looked* into. Packages that its
     ``build`` names are built in the *workshop* where no wheel fits. Sources are this machine's
     unless given. Raises Unsolvable, ResolutionFailed, SignatureInvalid, NetworkUnavailable,
     SourceMissing, ToolMissing, and what the workshop raises.
     """
     free = free or Freedom()
     effective = customized.effective(environment, parent)
+    ground = None
+    if looked is not None:
+        effective = replace(effective, python=looked.base.scheme.python)
+        ground = on_base.ground(effective, looked, store)
     python_source = python_source or sources.python()
     before = {lock.architecture: lock for lock in previous}
     above = {lock.architecture: lock for lock in parent}
@@ -81,7 +96,14 @@ def resolve(
     making: FromSource | None = None
     for architecture in _platforms(effective):
         old = before.get(architecture)
-        debs, tools, released = _debs(effective, architecture, old, fix, debian_source, store, now)
+        if ground is None:
+            debs, tools, released = _debs(
+                effective, architecture, old, fix, debian_source, store, now
+            )
+            python = micro(debs, effective.python)
+        else:
+            debs, tools, released = (), (), ground.looked.created
+            python = ground.looked.base.python
         resolver = door(effective, debs, prepare=prepare, source=python_source, store=store)
         index = WheelIndex(python_source)
         if making is not None:
@@ -92,7 +114,7 @@ def resolve(
                 index=index,
                 store=store,
                 names=effective.build,
-                python=micro(debs, effective.python),
+                python=python,
                 architecture=architecture,
                 make=workshop((*debs, *tools)),
                 requirements=effective.build_requirements,
@@ -103,7 +125,7 @@ def resolve(
             kept = locks[0].pins | kept  # platforms differ no more than they must
         question = Question(
             requirements=effective.requirements,
-            python=micro(debs, effective.python),
+            python=python,
             architecture=architecture,
             constraints=fix.bounds if fix else free.bounds,
             keep=fix.kept(kept) if fix else kept,
@@ -116,7 +138,12 @@ def resolve(
             above.get(architecture),
             effective,
             fixing=(fix, old) if fix and old else None,
+            ground=ground,
         )
+        base = None
+        if ground is not None:
+            packages, base = on_base.settled(ground, packages, inherited)
+            inherited = None
         if fix is None and old is not None and old.spec == environment.digest:
             got = {wheel.name: wheel.version for wheel in packages}  # nothing moves on purpose
             upstream.refuse_withdrawn(free.kept(old.pins), got, index, name=old.name)
@@ -137,6 +164,7 @@ def resolve(
                 build_os=tuple(sorted(effective.build_os)),
                 build_debs=tools,
                 parent=inherited,
+                base=base,
             )
         )
     return tuple(sorted(locks, key=lambda lock: lock.architecture))
@@ -225,7 +253,11 @@ def _packages(
     environment: Environment,
     *,
     fixing: tuple[Fix, Lock] | None,
+    ground: Ground | None = None,
 ) -> tuple[tuple[Wheel, ...], Parent | None]:
+    own = question
+    if ground is not None:
+        question, parent = ground.question(own), ground.parent
     moved: tuple[str, ...] = ()
     making = resolver if isinstance(resolver, FromSource) else None
     judge = making.known() if making else resolver
@@ -243,14 +275,19 @@ def _packages(
             pins, moved = customized.least(question, resolver, parent.pins)
     except Unsolvable as unsolvable:
         askers = customized.asked_by(environment, parent)
-        upstream.refuse_unknown(question, index, askers)
-        failure = conflict.told(unsolvable, question, judge, askers)
-        unbuilt = set(from_source.without_wheels(question, failure.message, index))
+        upstream.refuse_unknown(own, index, askers)
+        if ground is not None:
+            own = replace(own, links=question.links, platform=question.platform)
+            raise conflict.told(unsolvable, own, judge, askers) from unsolvable
+        failure = conflict.told(unsolvable, own, judge, askers)
+        unbuilt = set(from_source.without_wheels(own, failure.message, index))
         if unbuilt := unbuilt - set(environment.build):
             named = ", ".join(f'"{name}"' for name in sorted(unbuilt))
             failure.hint = f"build = [{named}] in environment.toml builds it from its source"
         raise failure from unsolvable
     known = (*fixing[1].packages, *(parent.packages if parent else ())) if fixing else ()
+    if ground is not None:
+        known = (*known, *ground.parent.packages)
     wheels = choose.wheels(
         pins,
         python=question.python,
@@ -258,13 +295,13 @@ def _packages(
         index=index,
         built=making.built(pins) if making else None,
         known=known,
+        platform=question.platform,
     )
     if parent is None:
         return wheels, None
     moves = customized.explained(
         moved, pins, wheels, question, judge, parent, index=index, store=store
     )
-    assert environment.change is not None
     inherited = Parent(reference=parent.reference, lock=parent.digest, moved=moves)
     return wheels, inherited
 

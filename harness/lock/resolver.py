@@ -22,7 +22,8 @@ from harness.core.errors import ResolutionFailed
 class Question:
     """What is wanted: *requirements* (PEP 508) within *constraints* for a Python (``3.11.2``) on an
     architecture (Debian's name). *keep* pins stay unless something excludes them; *links* is a
-    folder with wheels that no index has."""
+    folder with wheels that no index has. *platform* is the best tag of wheels that the system takes
+    (``manylinux_2_36``); empty: that of the Debian suite with this Python."""
 
     requirements: tuple[str, ...]
     python: str
@@ -30,6 +31,7 @@ class Question:
     constraints: tuple[str, ...] = ()
     keep: Mapping[str, str] = field(default_factory=dict)
     links: Path | None = None
+    platform: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

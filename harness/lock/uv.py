@@ -25,6 +25,9 @@ from harness.world.process import Finished
 GLIBC = {"3.11": "2_36", "3.13": "2_40"}
 """The newest platform tag that uv knows and the suite with that Python has: manylinux_2_36."""
 
+KNOWN = (17, 28, *range(31, 41))
+"""The minor versions of glibc 2 that uv has a word for."""
+
 ASKED = (
     "--no-config",
     "--no-header",
@@ -55,14 +58,12 @@ class Uv:
             kept = folder / "pinned.txt"
             if question.keep:
                 kept.write_text("".join(f"{n}=={v}\n" for n, v in sorted(question.keep.items())))
-            platform = (
-                f"{MACHINES[question.architecture]}-manylinux_{GLIBC[minor_of(question.python)]}"
-            )
+            machine = MACHINES[question.architecture]
             arguments = [
                 *ASKED,
                 f"--python={sys.executable}",
                 f"--python-version={question.python}",
-                f"--python-platform={platform}",
+                f"--python-platform={machine}-{_system(question)}",
                 f"--cache-dir={self.cache / 'uv'}",
                 f"--default-index={self.source.index or sources.pip_default_index()}",
                 *(["--constraints=within.txt"] if question.constraints else []),
@@ -97,6 +98,17 @@ class Uv:
 
     def _trusted(self) -> list[str]:
         return [f"--allow-insecure-host={host}" for host in self.source.connection.trusted]
+
+
+def _system(question: Question) -> str:
+    """Return uv's word for the system of *question*: the newest that it knows and that one has."""
+    kind, _, minor = question.platform.rpartition("_")
+    if not kind:
+        return f"manylinux_{GLIBC[minor_of(question.python)]}"
+    if not kind.startswith("manylinux"):
+        return "unknown-linux-musl"
+    fitting = [one for one in KNOWN if one <= int(minor)]
+    return f"manylinux_2_{max(fitting, default=KNOWN[0])}"
 
 
 def binary() -> str:

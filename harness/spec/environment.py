@@ -67,6 +67,7 @@ class Environment:
     build_requirements: tuple[str, ...] = ()
     build_os: tuple[str, ...] = ()
     change: Change | None = None
+    image: str = ""
     about: About | None = None
 
     @property
@@ -95,6 +96,8 @@ class Environment:
         ):
             if values:
                 said[key] = sorted(values)
+        if self.image:
+            said["image"] = self.image
         if self.change is None:
             said |= {
                 "python": self.python,

@@ -18,6 +18,7 @@ from harness.spec.values import (
     Exceptions,
     Expect,
     Function,
+    Image,
     Labels,
     Later,
     LedgerFile,
@@ -42,15 +43,18 @@ class Form(BaseModel):
 
 
 class BaseForm(Form):
-    """``base = { debian = "bookworm" }``."""
+    """``base = { debian = "bookworm" }``, or ``base = { image = "python@sha256:…" }``."""
 
     debian: Text | None = None
-    image: Later = None
+    image: Image | None = None
 
     @model_validator(mode="after")
     def _one(self) -> BaseForm:
-        if self.debian is None:
-            raise ValueError('name a Debian suite, like { debian = "bookworm" }')
+        if (self.debian is None) == (self.image is None):
+            raise ValueError(
+                'name a Debian suite, like { debian = "bookworm" }, or an image, like '
+                '{ image = "registry.example/team/python@sha256:…" }'
+            )
         return self
 
 
@@ -59,7 +63,7 @@ class EnvironmentForm(Form):
 
     name: Name = Field(description='like "tabular"')
     version: int = Field(ge=1, description="1, and one more after every release")
-    python: str = Field(description='like "3.11"')
+    python: str = Field(default="", description='like "3.11"')
     base: BaseForm = Field(description='like { debian = "bookworm" }')
     requirements: Requirements = Field(description='like ["scikit-learn~=1.7", "pandas"]')
     os: DebianNames = []

@@ -6,6 +6,7 @@ All that is wrong with a file is reported at once, each problem with its dotted 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def environment(folder: Path) -> Environment:
         form = kind.model_validate(raw)
     except ValidationError as invalid:
         problems = problems_of(invalid, kind)
-    problems += _suite_problems(raw)
+    on_image = kind is EnvironmentForm and isinstance(value_at(raw, ("base", "image")), str)
+    problems += _image_problems(raw) if on_image else _suite_problems(raw)
     refuse(file, problems)
     own: dict[str, Any] = {}
     if isinstance(form, CustomizedForm):
@@ -70,6 +72,7 @@ def environment(folder: Path) -> Environment:
             replace=tuple(form.replace),
         )
     else:
+        own["image"] = form.base.image or ""
         own["platforms"] = tuple(sorted(ARCHITECTURES[machine] for machine in form.platforms))
     return Environment(
         folder=file.parent,
@@ -259,6 +262,9 @@ def _unmet(raw: Mapping[str, Any], folder: Path, needs: frozenset[str]) -> Itera
 
 def _suite_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     python, suite = raw.get("python"), value_at(raw, ("base", "debian"))
+    if python is None and "from" not in raw:
+        wish = field_at(EnvironmentForm, ("python",)).description
+        yield Problem(place=("python",), text=f"missing ({wish})", kind="missing")
     ships = "; ".join(f'"{s}" ships Python {p}' for s, p in sorted(PYTHONS.items()))
     if isinstance(suite, str) and suite.strip() and suite not in PYTHONS:
         text = f'unknown suite "{suite}"{did_you_mean(suite, PYTHONS)} ({ships})'
@@ -267,6 +273,21 @@ def _suite_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(place=("python",), text=f'"{python}" is not the base\'s: {ships}')
     elif isinstance(python, str) and python not in PYTHONS.values():
         yield Problem(place=("python",), text=f'no suite ships "{python}": {ships}')
+
+
+def _image_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    python = raw.get("python")
+    if isinstance(python, str) and not re.fullmatch(r"3\.\d+", python):
+        text = f'"{python}" is not like "3.11"; left out, it is the image\'s'
+        yield Problem(place=("python",), text=text)
+    for key in ("os", "build", "build_os"):
+        if raw.get(key):
+            text = "an image of others is not added to by Debian packages: choose one that has them"
+            if key == "build":
+                text = (
+                    "on an image of others nothing is built from source: its packages need wheels"
+                )
+            yield Problem(place=(key,), text=text)
 
 
 def _listed(source: Path) -> dict[str, str]:

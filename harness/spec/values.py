@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from harness.spec import size
+from harness.spec import image_name, size
 from harness.spec.nearest import did_you_mean
 from harness.spec.problem import NotYet
 
@@ -142,6 +142,11 @@ def _source(value: str) -> str:
     return _said(value)
 
 
+def _image(value: str) -> str:
+    image_name.named(value)
+    return value
+
+
 def _later(value: Any) -> Any:
     raise NotYet("not built yet")
 
@@ -195,6 +200,7 @@ Platforms = Annotated[
     list[Annotated[str, AfterValidator(_platform)]], AfterValidator(_unique), AfterValidator(_some)
 ]
 Source = Annotated[str, AfterValidator(_source)]
+Image = Annotated[str, AfterValidator(_image)]
 Exceptions = Annotated[list[Annotated[str, AfterValidator(_exception)]], AfterValidator(_unique)]
 Labels = Annotated[list[Any], AfterValidator(_labels)]
 Size = Annotated[str, AfterValidator(_size)]

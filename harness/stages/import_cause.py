@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.content.scheme import below_site
+
 _NAMED = re.compile(r"([\w.+-]+\.so(?:\.\d+)*)\b['\"]?: cannot open shared object")
 _LOADED = re.compile(r"cannot load library ['\"]([\w.+-]+)['\"]")
 _LIBRARY = re.compile(r"\blib(?!rar(?:y|ies)\b)[\w+.-]*\w")
@@ -83,7 +85,7 @@ def _called(files: Iterable[str], root: Path) -> Iterator[str]:
     """Yield the libraries that the code on the way to the failure asks for by a literal name."""
     for file in list(files)[:4]:
         path = root / file.lstrip("/")
-        if "/dist-packages/" in file and path.is_file():
+        if below_site(file) is not None and path.is_file():
             for name in _CALLED.findall(path.read_text("utf-8", "replace")):
                 if not name.endswith((".dll", ".dylib")):
                     yield from spellings(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from harness.content.scheme import below_site
 from harness.image import installed
 from harness.image.installed import Distribution
 from harness.lock import chain
@@ -33,8 +34,8 @@ class Origins:
 
     def of_file(self, path: str) -> str:
         """Return the wheel that has the file at *path* of the image, or ""."""
-        _, found, inside = path.partition("/dist-packages/")
-        return self.owners.get(inside if found else path, ("",))[0]
+        inside = below_site(path)
+        return self.owners.get(path if inside is None else inside, ("",))[0]
 
     def of_module(self, name: str) -> str:
         """Return the wheel that has the top-level module *name*, or ""."""

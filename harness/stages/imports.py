@@ -4,10 +4,11 @@ script's function is found, and no wheel says of itself what isn't so."""
 from __future__ import annotations
 
 import configparser
+import posixpath
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from harness.content.wheel import site
 from harness.core.errors import JobFailed
 from harness.image import installed, loaders, validate
 from harness.image.installed import Distribution, EntryPoint
@@ -39,10 +40,17 @@ def check(
     *outside* is what the lock, the specification and the sources can say about a failure. Raises
     JobFailed when the probe itself ends.
     """
-    root, python = runnable.root, runnable.python
-    wheels = installed.distributions(root, python)
-    modules = validate.modules(root, python)
-    scripts, broken = _entries(wheels, modules, root, python)
+    root, python, library = runnable.root, runnable.python, runnable.root / runnable.site
+    lock = outside.lock if outside else None
+    base = lock.base if lock else None
+    wheels = installed.distributions(root, python, runnable.site)
+    missing = validate.missing_libraries(root)
+    if lock is not None and base is not None:  # what others made is not ours to judge
+        wheels = tuple(one for one in wheels if one.name in lock.pins)
+        files = {posixpath.join(runnable.site, file) for one in wheels for file in one.files}
+        missing = tuple(one for one in missing if one.object in files)
+    modules = validate.modules(wheels)
+    scripts, broken = _entries(wheels, modules, library)
     names = list(dict.fromkeys([*modules, *own]))
     inner = loaders.inner(wheels)
     asked = [*names, *inner, *(f"{one.module}:{one.inner}" for one in scripts)]
@@ -52,7 +60,7 @@ def check(
         python=python,
         wheels=wheels,
         modules={**{name: "" for name in own}, **modules},
-        missing=validate.missing_libraries(root),
+        missing=missing,
         failures={name: failures[name] for name in names if name in failures},
         scripts=tuple(
             (one, failures[address])
@@ -63,7 +71,7 @@ def check(
         hollow=frozenset(
             top
             for top in {name.partition(".")[0] for name in inner if name in failures}
-            if top not in failures and loaders.hollow(root / site(python), top)
+            if top not in failures and loaders.hollow(library, top)
         ),
         metadata=(*(p for one in wheels for p in installed.metadata_problems(one)), *broken),
     )
@@ -71,7 +79,7 @@ def check(
 
 
 def _entries(
-    wheels: Iterable[Distribution], modules: Mapping[str, str], root: Any, python: str
+    wheels: Iterable[Distribution], modules: Mapping[str, str], library: Path
 ) -> tuple[list[EntryPoint], list[str]]:
     """Return the scripts whose function is to be found, and what is wrong with entry points."""
     scripts, broken = [], []
@@ -84,7 +92,7 @@ def _entries(
         for entry in entries:
             if entry.extra:
                 continue  # it says itself that it needs more than is installed
-            if installed.leads_nowhere(entry, root / site(python), modules):
+            if installed.leads_nowhere(entry, library, modules):
                 broken.append(
                     f"{entry.group} {entry.name} of {one.name} names the module "
                     f"{entry.module}, which is not there"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import NotBuiltYet, SpecInvalid, SpecMissing, UnknownEnvironment
-from harness.spec import parse
+from harness.core.errors import SpecInvalid, SpecMissing, UnknownEnvironment
+from harness.spec import image_name, parse
 
 TABULAR = {
     "name": '"tabular"',
@@ -127,26 +127,51 @@ def test_a_missing_key_that_was_misspelt_is_reported_once(tmp_path: Path):
     )
 
 
+IMAGE = f'{{ image = "registry.example/team/python:3.11@sha256:{"0" * 64}" }}'
+
+
+def test_an_image_of_others_is_a_base_and_brings_its_own_python(tmp_path: Path):
+    found = parse.environment(write(tmp_path, base=IMAGE, python=None, os=None))
+
+    assert ("", "") == (found.python, found.suite)
+    assert found.image.startswith("registry.example/team/python:3.11@sha256:")
+    other = parse.environment(write(tmp_path, base=IMAGE.replace("0@", "1@"), os=None))
+    assert found.digest != other.digest
+
+
 @pytest.mark.parametrize(
-    ("changes", "key"),
+    ("changes", "line"),
     [
-        ({"base": '{ image = "debian@sha256:00" }'}, "base.image"),
+        ({"base": '{ image = "Debian@sha256:00" }'}, 'base.image: "Debian@sha256:00" is no image'),
+        ({"base": '{ image = "oci:" }'}, 'base.image: "oci:" is not like "oci:../layout@sha256:'),
+        ({"base": '{ debian = "bookworm", image = "x" }'}, "base: name a Debian suite"),
+        ({"base": IMAGE, "os": '["libgomp1"]'}, "os: an image of others is not added to"),
+        ({"base": IMAGE, "build": '["wget"]', "os": None}, "build: on an image of others nothing"),
+        ({"base": IMAGE, "python": '"3"', "os": None}, 'python: "3" is not like "3.11"'),
+        ({"python": None}, "python: missing"),
     ],
 )
-def test_a_setting_of_the_design_that_is_not_enforced_is_refused_by_name(
-    tmp_path: Path, changes: dict[str, str | None], key: str
+def test_what_contradicts_an_image_of_others_is_told(
+    tmp_path: Path, changes: dict[str, str | None], line: str
 ):
-    with pytest.raises(NotBuiltYet, match=rf"environment\.toml: {key}: .*not built yet") as raised:
-        parse.environment(write(tmp_path, **changes))
-
-    assert raised.value.hint
+    assert line in refusal(write(tmp_path, **changes))
 
 
-def test_a_setting_for_later_is_listed_among_other_problems(tmp_path: Path):
-    message = refusal(write(tmp_path, base='{ image = "debian@sha256:00" }', version="0"))
+@pytest.mark.parametrize(
+    ("text", "host", "repository"),
+    [
+        ("python", image_name.HUB, "library/python"),
+        ("team/python:3", image_name.HUB, "team/python"),
+        ("docker.io/team/python", image_name.HUB, "team/python"),
+        ("localhost/team/python", "localhost", "team/python"),
+        ("registry.example:5000/a/b/c:3.11-slim", "registry.example:5000", "a/b/c"),
+    ],
+)
+def test_the_name_of_an_image_is_read_as_docker_reads_it(text: str, host: str, repository: str):
+    found = image_name.named(f"{text}@sha256:{'0' * 64}")
 
-    assert "base.image: not built yet" in message
-    assert "version: " in message
+    assert (host, repository) == (found.host, found.repository)
+    assert f"sha256:{'0' * 64}" == found.digest
 
 
 def test_a_folder_without_a_specification_is_an_error(tmp_path: Path):

@@ -1,0 +1,298 @@
+"""From a lock on an image of others to an environment image: their layers as they are, and over
+them our wheels. A pure function of the lock, like ``build``.
+
+What the image has and a lock puts another version in place of is hidden by whiteouts, file for file
+as its RECORD names them, so that no two versions are ever seen.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from harness.content import bytecode, stack, wheel
+from harness.content.bytecode import BYTECODE
+from harness.content.interpreter import Interpreter
+from harness.content.scheme import Scheme
+from harness.content.tree import RULES, Writer, nodes
+from harness.core.digest import Digest, short
+from harness.core.errors import BuildFailed, PackageConflict
+from harness.image import base, build, roots, whiteouts
+from harness.image.build import ENV, Built, Order, Progress
+from harness.image.image import FOREIGN, FORMAT, Blob, Image, Layer, Settings, from_body
+from harness.image.key import key
+from harness.image.pack import LEVEL
+from harness.image.partition import partition
+from harness.lock import base_image
+from harness.lock.base_image import Pulled
+from harness.lock.lock import LAYOUT, Base, Lock
+from harness.world import files, process, rooted
+from harness.world.store import Store
+
+OURS = ("app", "artifact", "data", "opt/harness", "opt/model")
+"""Folders that are ours alone: models lie there."""
+MOVED = "moved"
+"""The title of the layer that hides what had to move."""
+
+
+def environment(
+    lock: Lock,
+    store: Store,
+    *,
+    workers: int = 0,
+    progress: Progress = lambda _: None,
+    order: Order = sorted,
+) -> Built:
+    """Build the environment image of *lock*, which has a base whose blobs are in the store.
+
+    Raises PackageRefused, PackageConflict and BuildFailed, as ``build.environment`` does.
+    """
+    if (built := _known(lock, store)) is not None:
+        return built
+    with files.locked(store.root / "locks" / f"environment-{_identity(lock)}"):
+        if (built := _known(lock, store)) is not None:
+            return built
+        try:
+            return _build(lock, store, workers, progress, order)
+        except BrokenProcessPool as killed:
+            raise BuildFailed(
+                "a process that built the image was killed, as happens when memory runs out",
+                hint="run the same command again with --workers 1: it goes on from here",
+            ) from killed
+
+
+def ground(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> Path:
+    """Return the root of the image *pulled*, with the places that a job of ours needs in it.
+
+    Raises what ``stack.apply`` raises, and PackageConflict where the image has files in a folder
+    that is ours.
+    """
+    trees = tree(pulled, store, progress), mounts(pulled, store, progress)
+    return roots.lay(trees, store, theirs=trees[:1])
+
+
+def tree(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> str:
+    """Return the store's key of what the layers of *pulled* are together."""
+    name = f"base-{key(pulled.manifest, stack.RULES)}"
+
+    def fill(root: Path) -> None:
+        for number, layer in enumerate(pulled.layers, 1):
+            progress(f"unpacking layer {number} of {len(pulled.layers)} of the base image")
+            packed = stack.Packed(
+                path=store.whole(layer.digest),
+                diff_id=layer.diff_id,
+                media_type=layer.media_type,
+                name=f"layer {number} of the base image",
+            )
+            store.remember("tar", _hex(layer.diff_id), stack.apply(packed, root))
+
+    store.tree(name, fill)
+    return name
+
+
+def mounts(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> str:
+    """Return the key of the folders that an image of ours has, and that of *pulled* doesn't."""
+    below = store.root / "t" / tree(pulled, store, progress)
+    for folder in OURS:
+        place = below / folder
+        if rooted.real(below, folder) != folder or (place.exists() and not place.is_dir()):
+            raise _taken(folder)
+        if place.is_dir() and any(place.iterdir()):
+            raise _taken(folder)
+
+    def fill(root: Path) -> None:
+        writer = Writer(root, "the base")
+        for folder in base.FOLDERS:
+            found = rooted.real(below, folder)
+            if found is None or not (below / found).is_dir():
+                writer.folder(folder)
+
+    name = key("mounts", pulled.manifest, stack.RULES, LAYOUT)
+    store.tree(name, fill)
+    return name
+
+
+def _taken(folder: str) -> PackageConflict:
+    return PackageConflict(
+        f"the base image has files in /{folder}, where a model lies",
+        hint="name a base without them",
+    )
+
+
+def wheel_key(digest: Digest, to: Scheme) -> str:
+    """Return the store's key of the tree that a wheel becomes for a scheme."""
+    return key("wheel", digest, to.program, to.site, to.scripts, to.prefix, RULES)
+
+
+def _identity(lock: Lock) -> str:
+    return key(
+        "on base",
+        lock.reference,
+        lock.digest,
+        RULES,
+        stack.RULES,
+        LAYOUT,
+        BYTECODE,
+        LEVEL,
+        ENV,
+        FORMAT,
+    )
+
+
+def _base(lock: Lock) -> Base:
+    assert lock.base is not None  # the caller has looked
+    return lock.base
+
+
+def _known(lock: Lock, store: Store) -> Built | None:
+    body = store.recall("environment", _identity(lock))
+    if body is None:
+        return None
+    image = from_body(body)
+    trees = roots.trees(image.layers)
+    root = store.root / "t" / roots.name(trees)
+    blobs = (layer.blob for layer in image.layers if layer.blob)
+    whole = root.is_dir() and all(map(store.has_tree, trees))
+    if not whole or not all(store.has(blob.digest) for blob in blobs):
+        return None
+    return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=0)
+
+
+def _interpreter(lock: Lock, root: Path) -> Interpreter:
+    return Interpreter(root, lock.python, _base(lock).scheme.program)
+
+
+def _build(lock: Lock, store: Store, workers: int, progress: Progress, order: Order) -> Built:
+    on, where = _base(lock), str(store.root)
+    pulled = base_image.read(on.manifest, store, text=on.image)
+    shipped = _interpreter(lock, ground(pulled, store, progress))
+    below = tree(pulled, store)
+    progress(f"unpacking {len(lock.packages)} wheels")
+    with process.pool(workers or os.cpu_count() or 1) as pool:
+        wheels = {
+            one.name: pool.submit(_wheel_tree, where, one.name, one.digest, on.scheme)
+            for one in lock.packages
+        }
+        trees = {name: task.result() for name, task in wheels.items()}
+        progress("compiling bytecode")
+        tasks = {
+            name: pool.submit(_bytecode_tree, where, one, shipped, on.manifest, order)
+            for name, one in trees.items()
+        }
+        compiled = {name: task.result() for name, task in tasks.items()}
+
+        progress("laying out layers")
+        groups: dict[str, tuple[str, ...]] = {"base": (mounts(pulled, store),)}
+        if on.moved:
+            groups[MOVED] = (whiteouts.tree(on, below, store),)
+        sizes = {name: _size(store, one) for name, one in trees.items()}
+        for title, names in partition(sizes, prefix="python", buckets=8).items():
+            both = [one for name in names for one in (trees[name], compiled[name])]
+            groups[title] = tuple(one for one in both if _size(store, one))
+        groups = {t: g for t, g in groups.items() if any(_holds(store, one) for one in g)}
+        layers, rebuilt = build.layered(groups, store, pool)
+    image = Image(
+        architecture=pulled.architecture,
+        settings=Settings(
+            env=_env(pulled, store.root / "t" / below),
+            command=(f"/{on.scheme.program}",),
+            labels=_labels(lock, pulled, shipped, store),
+        ),
+        layers=(*_theirs(pulled, below, store), *layers),
+    )
+    root = roots.environment(image, store)
+    build.publish(image, store)
+    store.remember("environment", _identity(lock), image.body())
+    return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=rebuilt)
+
+
+def _theirs(pulled: Pulled, below: str, store: Store) -> tuple[Layer, ...]:
+    """Return the layers of others. What they are together on disk goes with the last one."""
+    last = len(pulled.layers)
+    return tuple(
+        Layer(
+            title=f"{FOREIGN}{number}",
+            diff_id=layer.diff_id,
+            size=int(store.recall("tar", _hex(layer.diff_id)) or 0),
+            trees=(below,) if number == last else (),
+            blob=Blob(digest=layer.digest, size=layer.size, media_type=layer.media_type),
+        )
+        for number, layer in enumerate(pulled.layers, 1)
+    )
+
+
+def _env(pulled: Pulled, below: Path) -> tuple[tuple[str, str], ...]:
+    """Return the image's own variables with ours over them; of PATH its entries stay."""
+    theirs, ours = dict(pulled.env), dict(ENV)
+    path = [*theirs.get("PATH", "").split(":"), *ours["PATH"].split(":")]
+    ours["PATH"] = ":".join(dict.fromkeys(filter(None, path)))
+    bundle = ours["SSL_CERT_FILE"]
+    if "SSL_CERT_FILE" in theirs or rooted.file(below, bundle) is None:
+        del ours["SSL_CERT_FILE"]
+    return tuple({**theirs, **ours}.items())
+
+
+def _labels(
+    lock: Lock, pulled: Pulled, shipped: Interpreter, store: Store
+) -> tuple[tuple[str, str], ...]:
+    on = _base(lock)
+    theirs = {name: str(v) for name, v in pulled.labels if not name.startswith("harness.")}
+    ours = {
+        "harness.bytecode": BYTECODE,
+        "harness.compressor": _compressor(on, shipped, store),
+        "harness.environment": lock.reference,
+        "harness.layout": f"{LAYOUT}.{RULES}",
+        "harness.lock": lock.digest,
+        "harness.program": on.scheme.program,
+        "harness.python": lock.python,
+        "harness.site": on.scheme.site,
+        "org.opencontainers.image.base.digest": on.manifest,
+    }
+    return tuple(sorted({**theirs, **ours}.items()))
+
+
+def _compressor(on: Base, shipped: Interpreter, store: Store) -> str:
+    """Name what compresses our layers: the zlib that the base's interpreter has."""
+
+    def ask() -> str:
+        asked = shipped.run(["-I", "-S", "-c", "import zlib; print(zlib.ZLIB_RUNTIME_VERSION)"])
+        if asked.code:
+            raise BuildFailed(
+                f"the Python of the base image doesn't run: {asked.tail}",
+                hint="name a base whose Python has zlib and runs on this machine",
+            )
+        return asked.stdout.decode().strip()
+
+    version = store.record("zlib", key(on.manifest, on.scheme.program), ask)
+    return f"zlib {version} of base {short(on.manifest)} level {LEVEL}"
+
+
+def _hex(digest: Digest) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _holds(store: Store, name: str) -> bool:
+    return any(True for _ in nodes(store.root / "t" / name))
+
+
+def _size(store: Store, name: str) -> int:
+    def measure() -> int:
+        return sum(node.size for node in nodes(store.root / "t" / name) if node.kind == "file")
+
+    return int(store.record("size", name, measure))
+
+
+def _wheel_tree(where: str, name: str, digest: Digest, to: Scheme) -> str:
+    store = Store(Path(where))
+    made = wheel_key(digest, to)
+    store.tree(made, lambda root: wheel.unpack(store.whole(digest), name, to.python, root, to=to))
+    return made
+
+
+def _bytecode_tree(where: str, tree: str, shipped: Interpreter, base: Digest, order: Order) -> str:
+    store = Store(Path(where))
+    compiled = key("bytecode", tree, base, shipped.program, RULES, BYTECODE)
+    source = store.root / "t" / tree
+    store.tree(compiled, lambda root: bytecode.compile_tree(shipped, source, root, order=order))
+    return compiled

@@ -1,0 +1,189 @@
+"""An environment on a base image: what the image has are pins that stay, like a parent's, and what
+stays is not installed again.
+
+A resolver sees wheels only, and what is installed in an image need not be in any index. So each
+package of the base is shown to it as a stand-in, a wheel of metadata alone. What a package asks for
+and the base doesn't meet today is left out of it: the base as it is, is always an answer.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from harness.core import canonical
+from harness.core.digest import hexadecimal
+from harness.core.errors import ResolutionFailed
+from harness.lock import metadata
+from harness.lock.lock import Base, Lock, Move, Parent, Wheel
+from harness.lock.resolver import Question
+from harness.spec.environment import Environment
+from harness.world.store import Store
+
+ZIPPED = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """What was found in a base image: the *base*, when it was made, and for each of its packages
+    the lines of its metadata that a resolver goes by."""
+
+    base: Base
+    architecture: str
+    created: datetime
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extras: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """A base as a resolver meets it: the pins of a *parent*, whose wheels are stand-ins that lie
+    in the folder *links*."""
+
+    looked: Looked
+    parent: Lock
+    links: Path
+
+    def question(self, own: Question) -> Question:
+        """Return *own* with all that the base has: it is wanted too, and goes on working."""
+        asked = {canonicalize_name(Requirement(text).name) for text in own.requirements}
+        more = (text for text in self.parent.requirements if text not in asked)
+        return replace(
+            own,
+            requirements=(*own.requirements, *more),
+            links=self.links,
+            platform=self.looked.base.platform,
+        )
+
+
+def ground(environment: Environment, looked: Looked, store: Store) -> Ground:
+    """Return what *environment* stands on; the stand-ins are put into *store*."""
+    base = looked.base
+    pins = {name: version for name, version in base.pins.items() if _valid(version)}
+    question = Question(requirements=(), python=base.python, architecture=looked.architecture)
+    wheels = []
+    for name, version in sorted(pins.items()):
+        needs = [
+            need for text in looked.needs.get(name, ()) if (need := _met(text, pins, question))
+        ]
+        wheels.append(_stand_in(name, version, needs, looked.extras.get(name, ()), base, store))
+    parent = Lock(
+        name=base.image,
+        version=0,
+        python=base.scheme.python,
+        suite="",
+        architecture=looked.architecture,
+        spec=environment.digest,
+        released=looked.created,
+        requirements=tuple(sorted(pins)),
+        packages=tuple(wheels),
+        debs=(),
+    )
+    return Ground(looked=looked, parent=parent, links=_links(wheels, store))
+
+
+def settled(
+    ground: Ground, wheels: Sequence[Wheel], inherited: Parent | None
+) -> tuple[tuple[Wheel, ...], Base]:
+    """Return what is installed over the base, and the base with what had to move.
+
+    Raises ResolutionFailed when something has to move that can't be taken out.
+    """
+    base = ground.looked.base
+    there = {(wheel.name, wheel.version) for wheel in ground.parent.packages}
+    new = [wheel for wheel in wheels if (wheel.name, wheel.version) not in there]
+    names = {wheel.name for wheel in new}
+    moves = tuple(_told(move, ground) for move in (inherited.moved if inherited else ()))
+    stuck = [
+        move
+        for move in moves
+        if any(one.name == move.name and not one.info for one in base.packages)
+    ]
+    if stuck:
+        one = stuck[0]
+        raise ResolutionFailed(
+            f"{one.name} {one.before} of the base image has to become {one.after}, and no RECORD "
+            f"says which files it is of: " + "; ".join(one.why),
+            hint=f"require what {one.name} {one.before} allows, or name a base with another one",
+        )
+    packages = tuple(
+        replace(wheel, dependencies=tuple(n for n in wheel.dependencies if n in names))
+        for wheel in new
+    )
+    return packages, replace(base, moved=moves)
+
+
+def _told(move: Move, ground: Ground) -> Move:
+    bare = {f"{name} is asked for": name for name in ground.parent.requirements}
+    why = tuple(
+        f"the base has {bare[line]} {ground.parent.pins[bare[line]]}" if line in bare else line
+        for line in move.why
+    )
+    return replace(move, why=why)
+
+
+def _valid(version: str) -> bool:
+    try:
+        Version(version)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _met(text: str, pins: Mapping[str, str], question: Question) -> str:
+    """Return the requirement *text* where it is optional or the base meets it, else ""."""
+    try:
+        need = Requirement(text)
+    except InvalidRequirement:
+        return ""
+    need.url = None
+    if need.marker is not None and "extra" in str(need.marker):
+        return str(need)
+    if not metadata.applies(need, question):
+        return ""
+    found = pins.get(canonicalize_name(need.name))
+    met = found is not None and need.specifier.contains(found, prereleases=True)
+    return str(need) if met else ""
+
+
+def _stand_in(
+    name: str, version: str, needs: Sequence[str], extras: Sequence[str], base: Base, store: Store
+) -> Wheel:
+    plain, version = name.replace("-", "_"), str(Version(version))
+    info = f"{plain}-{version}.dist-info"
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {need}" for need in needs]
+    lines += [f"Provides-Extra: {extra}" for extra in extras]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as wheel:
+        for file, text in (
+            ("METADATA", "\n".join(lines) + "\n"),
+            ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+            ("RECORD", ""),
+        ):
+            wheel.writestr(zipfile.ZipInfo(f"{info}/{file}", ZIPPED), text)
+    return Wheel(
+        name=name,
+        version=version,
+        filename=f"{plain}-{version}-99999-py3-none-any.whl",
+        digest=store.add(out.getvalue()),
+    )
+
+
+def _links(wheels: Sequence[Wheel], store: Store) -> Path:
+    key = hexadecimal(canonical.digest(sorted([w.filename, w.digest] for w in wheels)))
+
+    def fill(folder: Path) -> None:
+        for wheel in wheels:
+            os.link(store.path(wheel.digest), folder / wheel.filename)
+
+    return store.tree(f"stand-ins-{key[:24]}", fill)

@@ -1,0 +1,55 @@
+"""The name of an image of others: in a registry, or in an OCI layout on disk.
+
+Names are read as Docker reads them: without a registry they are Docker Hub's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.core.digest import Digest
+
+LAYOUT = "oci:"
+HUB = "registry-1.docker.io"
+_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+_FORM = re.compile(
+    rf"(?:(?P<host>[\w.\[\]:-]+)/)?(?P<repository>{_NAME})(?::(?P<tag>[\w][\w.-]{{0,127}}))?"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Name:
+    """A base image's name: *host* and *repository* in a registry, or the folder of a *layout*."""
+
+    text: str
+    host: str = ""
+    repository: str = ""
+    layout: str = ""
+    tag: str = ""
+    digest: Digest | None = None
+
+
+def named(text: str) -> Name:
+    """Return what the name of a base image says; raises ValueError for what is none."""
+    if text.startswith(LAYOUT):
+        path, at, digest = text.removeprefix(LAYOUT).partition("@")
+        if not path or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+            raise ValueError(f'"{text}" is not like "oci:../layout@sha256:…"')
+        return Name(text=text, layout=path, digest=Digest(digest) if digest else None)
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ValueError(f'"{text}" is no image, like "registry.example/team/python@sha256:…"')
+    host, repository = found["host"] or "", found["repository"]
+    if host and not re.search(r"[.:]", host) and host != "localhost":
+        host, repository = "", f"{host}/{repository}"
+    if host in ("", "docker.io", "index.docker.io"):
+        host, repository = HUB, repository if "/" in repository else f"library/{repository}"
+    return Name(
+        text=text,
+        host=host,
+        repository=repository,
+        tag=found["tag"] or "",
+        digest=Digest(found["digest"]) if found["digest"] else None,
+    )
