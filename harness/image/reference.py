@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from harness.core.digest import Digest
 from harness.core.errors import SpecInvalid
-from harness.world.registry_session import HUB
 
 _HOST = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+|\[[0-9a-fA-F:]+\]|[\w-]+(?=:))(:\d+)?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -52,12 +51,10 @@ def parse(text: str) -> Reference:
     if not slash or not _HOST.fullmatch(host):
         raise SpecInvalid(
             f'"{text}" does not begin with the host of a registry',
-            hint=f'write it out, as in "registry.example:5000/team/app:1" or "{HUB}/{text}"',
+            hint='write it out, as in "registry.example:5000/team/app:1"',
         )
     rest, at, digest = rest.partition("@")
     repository, _, tag = rest.partition(":")
-    if host == HUB and "/" not in repository:
-        repository = f"library/{repository}"
     problem = ""
     if not _REPOSITORY.fullmatch(repository):
         problem = f'"{repository}" is no name of a repository: a-z, 0-9, and one of . _ - between'

@@ -1,6 +1,6 @@
 """The name of an image of others: in a registry, or in an OCI layout on disk.
 
-Names are read as Docker reads them: without a registry they are Docker Hub's.
+The host is always written, as nothing is implied.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from harness.core.digest import Digest
 
 LAYOUT = "oci:"
-HUB = "registry-1.docker.io"
 _NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 _FORM = re.compile(
     rf"(?:(?P<host>[\w.\[\]:-]+)/)?(?P<repository>{_NAME})(?::(?P<tag>[\w][\w.-]{{0,127}}))?"
@@ -42,10 +41,11 @@ def named(text: str) -> Name:
     if found is None:
         raise ValueError(f'"{text}" is no image, like "registry.example/team/python@sha256:…"')
     host, repository = found["host"] or "", found["repository"]
-    if host and not re.search(r"[.:]", host) and host != "localhost":
-        host, repository = "", f"{host}/{repository}"
-    if host in ("", "docker.io", "index.docker.io"):
-        host, repository = HUB, repository if "/" in repository else f"library/{repository}"
+    if not re.search(r"[.:]|^localhost$", host):
+        raise ValueError(
+            f'"{text}" does not begin with the host of a registry, as in '
+            '"registry.example/team/python@sha256:…"'
+        )
     return Name(
         text=text,
         host=host,

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 SLOWEST = 16 << 10
 """Bytes a second: a transfer that is slower in the mean is cut and begun again."""
 
-HUB = "docker.io"
-_HUBS = {"host": "registry-1.docker.io", "login": "https://index.docker.io/v1/"}
-
 
 class Session:
     """A session with the registry at *host* (``registry.example:5000``); a context manager.
@@ -55,13 +52,11 @@ class Session:
         self.host = host
         self._attempts, self._timeout = attempts, timeout
         self._pause, self._jitter, self._now = pause, jitter, now
-        hub = host == HUB
-        login = login or registry_login.of_host(_HUBS["login"] if hub else host)
-        self._auth = Auth(login, self._token)
+        self._auth = Auth(login or registry_login.of_host(host), self._token)
         self._clear = False
         scheme = "http" if loopback(host) else "https"
         self._client: Client = _httpx().Client(
-            base_url=f"{scheme}://{_HUBS['host'] if hub else host}/v2/",
+            base_url=f"{scheme}://{host}/v2/",
             headers={"User-Agent": "harness"},
             timeout=timeout,
             follow_redirects=True,

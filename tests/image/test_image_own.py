@@ -118,10 +118,7 @@ def test_its_root_is_laid_out_as_where_it_was_built(
     got = own.recognised(sent(image, source, target), target)
     assert got is not None
 
-    here, there = (
-        roots.lay(image.config, one.layers, store)
-        for one, store in ((got, target), (image, source))
-    )
+    here, there = (roots.environment(one, store) for one, store in ((got, target), (image, source)))
 
     def told(root: Path) -> list[tuple[str, int, object]]:
         return [

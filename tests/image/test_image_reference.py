@@ -20,8 +20,7 @@ DIGEST = "sha256:" + "a1" * 32
         ("registry:5000/a", ("registry:5000", "a", "latest", None)),
         (f"r.example/a@{DIGEST}", ("r.example", "a", "", DIGEST)),
         (f"r.example/a:1@{DIGEST}", ("r.example", "a", "1", DIGEST)),
-        ("docker.io/python:3.11", ("docker.io", "library/python", "3.11", None)),
-        ("docker.io/bitnami/x__y", ("docker.io", "bitnami/x__y", "latest", None)),
+        ("r.example/library/x__y", ("r.example", "library/x__y", "latest", None)),
     ],
 )
 def test_an_address_is_taken_apart(text: str, expected: tuple[str, str, str, str | None]) -> None:

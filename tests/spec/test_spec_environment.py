@@ -160,18 +160,21 @@ def test_what_contradicts_an_image_of_others_is_told(
 @pytest.mark.parametrize(
     ("text", "host", "repository"),
     [
-        ("python", image_name.HUB, "library/python"),
-        ("team/python:3", image_name.HUB, "team/python"),
-        ("docker.io/team/python", image_name.HUB, "team/python"),
         ("localhost/team/python", "localhost", "team/python"),
         ("registry.example:5000/a/b/c:3.11-slim", "registry.example:5000", "a/b/c"),
     ],
 )
-def test_the_name_of_an_image_is_read_as_docker_reads_it(text: str, host: str, repository: str):
+def test_the_name_of_an_image_is_taken_apart(text: str, host: str, repository: str):
     found = image_name.named(f"{text}@sha256:{'0' * 64}")
 
     assert (host, repository) == (found.host, found.repository)
     assert f"sha256:{'0' * 64}" == found.digest
+
+
+@pytest.mark.parametrize("text", ["python", "team/python:3"])
+def test_no_registry_is_implied(text: str):
+    with pytest.raises(ValueError, match="does not begin with the host of a registry"):
+        image_name.named(f"{text}@sha256:{'0' * 64}")
 
 
 def test_a_folder_without_a_specification_is_an_error(tmp_path: Path):
