@@ -144,7 +144,7 @@ def test_an_image_of_others_is_a_base_and_brings_its_own_python(tmp_path: Path):
     [
         ({"base": '{ image = "Debian@sha256:00" }'}, 'base.image: "Debian@sha256:00" is no image'),
         ({"base": '{ image = "oci:" }'}, 'base.image: "oci:" is not like "oci:../layout@sha256:'),
-        ({"base": '{ debian = "bookworm", image = "x" }'}, "base: name a Debian suite"),
+        ({"base": '{ debian = "bookworm", image = "r.example/x" }'}, "base: name a Debian suite"),
         ({"base": IMAGE, "os": '["libgomp1"]'}, "os: an image of others is not added to"),
         ({"base": IMAGE, "build": '["wget"]', "os": None}, "build: on an image of others nothing"),
         ({"base": IMAGE, "python": '"3"', "os": None}, 'python: "3" is not like "3.11"'),
