@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.content import deb as deb_content
+from harness.content import scheme
 from harness.content import wheel as wheel_content
 from harness.core.digest import of_bytes
 from harness.image import build
+from harness.image import trees as room
 from harness.image.image import Image, Layer, Settings
 from harness.lock import diff, diff_settings
 from harness.lock.diff import Side
@@ -165,14 +167,14 @@ def image(lock: Lock, store: Store, *, name: str = "") -> Image:
     """Return the image of *lock*: one layer of the trees that a build would have made."""
     trees = []
     for one in lock.packages:
-        key = build.wheel_key(one.digest, lock.python)
+        key = room.wheel_key(one.digest, scheme.debian(lock.python))
         path = store.path(one.digest)
         store.tree(
             key, lambda root, p=path, n=one.name: wheel_content.unpack(p, n, lock.python, root)
         )
         trees.append(key)
     for deb in lock.debs:
-        key = build.deb_key(deb.digest)
+        key = room.deb_key(deb.digest)
         path = store.path(deb.digest)
         store.tree(key, lambda root, p=path, n=deb.name: deb_content.unpack(p, n, root))
         trees.append(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, as_completed
@@ -11,17 +10,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.content import bytecode, deb, wheel
+from harness.content import scheme, wheel
 from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
-from harness.content.tree import RULES, merge, nodes, plant
-from harness.core.digest import Digest, of_hex, short
+from harness.content.tree import RULES, merge, plant
+from harness.core.digest import short
 from harness.core.errors import BuildFailed
-from harness.image import base, roots, tar
+from harness.image import base, roots, trees
 from harness.image.image import ARCHITECTURES, FORMAT, Image, Layer, Settings, from_body
 from harness.image.key import key
 from harness.image.pack import LEVEL
 from harness.image.partition import partition
+from harness.image.trees import Order
 from harness.lock.lock import LAYOUT, Deb, Lock
 from harness.world import files, process
 from harness.world.store import Store
@@ -43,7 +43,6 @@ LITTLE = 8 << 20
 """Bytes of packages that are unpacked sooner than a pool of processes has started."""
 
 Progress = Callable[[str], None]
-Order = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,23 +55,13 @@ class Built:
     rebuilt: int
 
 
-def wheel_key(digest: Digest, python: str) -> str:
-    """Return the store's key of the tree that a wheel becomes for an interpreter."""
-    return key("wheel", digest, python, RULES)
-
-
-def deb_key(digest: Digest) -> str:
-    """Return the store's key of the tree that a Debian package becomes."""
-    return key("deb", digest, RULES)
-
-
 def interpreter(debs: tuple[Deb, ...], python: str, store: Store) -> Interpreter:
     """Return the interpreter that *debs* install, unpacked but without bytecode.
 
     The blobs of *debs* must be in the store.
     """
-    trees = {deb.name: _deb_tree(str(store.root), deb.name, deb.digest) for deb in debs}
-    return Interpreter(_os_root(store, trees, python), python)
+    unpacked = {deb.name: trees.of_deb(str(store.root), deb.name, deb.digest) for deb in debs}
+    return Interpreter(_os_root(store, unpacked, python), python)
 
 
 def environment(
@@ -106,11 +95,12 @@ def environment(
 
 def _new(lock: Lock, store: Store) -> dict[str, int]:
     """Return the trees of packages that are still to be made, and the bytes of each package."""
-    trees = {deb_key(deb.digest): deb.digest for deb in lock.debs}
-    trees |= {wheel_key(one.digest, lock.python): one.digest for one in lock.packages}
+    to = scheme.debian(lock.python)
+    wanted = {trees.deb_key(deb.digest): deb.digest for deb in lock.debs}
+    wanted |= {trees.wheel_key(one.digest, to): one.digest for one in lock.packages}
     return {
         tree: store.path(digest).stat().st_size
-        for tree, digest in trees.items()
+        for tree, digest in wanted.items()
         if not store.has_tree(tree)
     }
 
@@ -133,16 +123,16 @@ def _known(lock: Lock, store: Store) -> Built | None:
     if body is None:
         return None
     image = from_body(body)
-    trees = roots.trees(image.layers)
-    root, os_root = store.root / "t" / roots.name(trees), store.root / "t" / _os_key(lock)
-    if not (root.is_dir() and os_root.is_dir() and all(map(store.has_tree, trees))):
+    held = roots.trees(image.layers)
+    root, os_root = store.root / "t" / roots.name(held), store.root / "t" / _os_key(lock)
+    if not (root.is_dir() and os_root.is_dir() and all(map(store.has_tree, held))):
         return None
     return Built(image=image, root=root, interpreter=Interpreter(os_root, lock.python), rebuilt=0)
 
 
 def _os_key(lock: Lock) -> str:
-    trees = {deb.name: deb_key(deb.digest) for deb in lock.debs}
-    return key("os", sorted(trees.items()), lock.python, LAYOUT)
+    unpacked = {deb.name: trees.deb_key(deb.digest) for deb in lock.debs}
+    return key("os", sorted(unpacked.items()), lock.python, LAYOUT)
 
 
 def _compiler(lock: Lock) -> str:
@@ -160,14 +150,14 @@ def _build(
     order: Order,
     new: Mapping[str, int],
 ) -> Built:
-    where = str(store.root)
+    where, to = str(store.root), scheme.debian(lock.python)
     progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels")
     debs = {
-        pool.submit(_deb_tree, where, d.name, d.digest): d.name
+        pool.submit(trees.of_deb, where, d.name, d.digest): d.name
         for d in sorted(lock.debs, key=lambda d: -store.path(d.digest).stat().st_size)
     }
     wheels = {
-        pool.submit(_wheel_tree, where, w.name, w.digest, w.filename, lock.python): w.name
+        pool.submit(trees.of_wheel, where, w.name, w.digest, to): w.name
         for w in sorted(lock.packages, key=lambda w: -store.path(w.digest).stat().st_size)
     }
     os_trees = {name: task.result() for task, name in debs.items()}
@@ -177,14 +167,14 @@ def _build(
     compiled: dict[str, Future[str]] = {}
     for task in as_completed([*debs, *wheels]):  # the first to be there is compiled first
         tree = task.result()
-        compiled[tree] = pool.submit(_bytecode_tree, where, tree, shipped, identity, order)
+        compiled[tree] = pool.submit(trees.of_bytecode, where, tree, shipped, identity, order)
     wheel_trees = {name: task.result() for task, name in wheels.items()}
-    wheel.refuse_collisions({name: _files(store, tree) for name, tree in wheel_trees.items()})
+    wheel.refuse_collisions({name: trees.names(store, t) for name, t in wheel_trees.items()})
 
     progress("compiling bytecode")
     groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
     progress("laying out layers")
-    laid = pool.submit(_root, where, tuple(tree for trees in groups.values() for tree in trees))
+    laid = pool.submit(trees.root, where, sum(groups.values(), ()))
     fresh = frozenset({*new, *(compiled[tree].result() for tree in new)})
     layers, rebuilt = layered(groups, store, pool, fresh)
     image = Image(
@@ -220,11 +210,25 @@ def _groups(
     groups: dict[str, tuple[str, ...]] = {
         "base": (key("base", sorted(os_trees.items()), lock.python, LAYOUT),)
     }
-    for prefix, buckets, trees in (("os", 4, os_trees), ("python", 8, wheel_trees)):
-        sizes = {name: _size(store, tree) for name, tree in trees.items()}
-        for title, names in partition(sizes, prefix=prefix, buckets=buckets).items():
-            both = [tree for name in names for tree in (trees[name], compiled(trees[name]))]
-            groups[title] = tuple(tree for tree in both if _size(store, tree))
+    for prefix, buckets, found in (("os", 4, os_trees), ("python", 8, wheel_trees)):
+        groups |= grouped(found, store, prefix=prefix, buckets=buckets, compiled=compiled)
+    return groups
+
+
+def grouped(
+    found: Mapping[str, str],
+    store: Store,
+    *,
+    prefix: str,
+    buckets: int,
+    compiled: Callable[[str], str],
+) -> dict[str, tuple[str, ...]]:
+    """Return layers of packages (name → tree), each with what is *compiled* of it; none empty."""
+    sizes = {name: trees.size(store, tree) for name, tree in found.items()}
+    groups = {}
+    for title, names in partition(sizes, prefix=prefix, buckets=buckets).items():
+        both = [tree for name in names for tree in (found[name], compiled(found[name]))]
+        groups[title] = tuple(tree for tree in both if trees.size(store, tree))
     return groups
 
 
@@ -239,12 +243,12 @@ def layered(
     Trees that aren't *fresh*, made a moment ago, are read through before they get a digest:
     raises StoreDamaged for one that isn't as it was made.
     """
-    keys = {title: key("layer", trees, RULES) for title, trees in groups.items()}
+    keys = {title: key("layer", group, RULES) for title, group in groups.items()}
     known = {title: store.recall("layer", keys[title]) for title in groups}
     missing = [title for title, body in known.items() if body is None]
     where = str(store.root)
     tasks = {
-        title: pool.submit(_layer, where, groups[title], fresh.intersection(groups[title]))
+        title: pool.submit(trees.layer, where, groups[title], fresh.intersection(groups[title]))
         for title in missing
     }
     for title, task in tasks.items():
@@ -258,74 +262,18 @@ def publish(image: Image, store: Store) -> None:
     store.remember("image", image.config.removeprefix("sha256:"), image.body())
 
 
-def _os_root(store: Store, trees: Mapping[str, str], python: str) -> Path:
+def _os_root(store: Store, unpacked: Mapping[str, str], python: str) -> Path:
     folder = store.root / "t"
     generated = store.tree(
-        key("base", sorted(trees.items()), python, LAYOUT),
-        lambda root: base.generate(root, [folder / tree for tree in trees.values()], python),
+        key("base", sorted(unpacked.items()), python, LAYOUT),
+        lambda root: base.generate(root, [folder / tree for tree in unpacked.values()], python),
     )
-    roots = {name: folder / tree for name, tree in trees.items()} | {"the base": generated}
+    parts = {name: folder / tree for name, tree in unpacked.items()} | {"the base": generated}
     return store.tree(
-        key("os", sorted(trees.items()), python, LAYOUT),
-        lambda root: plant(merge(roots), root),
-        of=[*trees.values(), generated.name],
+        key("os", sorted(unpacked.items()), python, LAYOUT),
+        lambda root: plant(merge(parts), root),
+        of=[*unpacked.values(), generated.name],
     )
-
-
-def _size(store: Store, tree: str) -> int:
-    def measure() -> int:
-        return sum(node.size for node in nodes(store.root / "t" / tree) if node.kind == "file")
-
-    return int(store.record("size", tree, measure))
-
-
-def _files(store: Store, tree: str) -> list[str]:
-    return [node.path for node in nodes(store.root / "t" / tree) if node.kind != "folder"]
-
-
-# What runs in the pool's processes: module-level functions of strings, since those are what
-# another process can be told.
-
-
-def _deb_tree(where: str, name: str, digest: Digest) -> str:
-    store = Store(Path(where))
-    tree = deb_key(digest)
-    store.tree(tree, lambda root: deb.unpack(store.whole(digest), name, root))
-    return tree
-
-
-def _wheel_tree(where: str, name: str, digest: Digest, filename: str, python: str) -> str:
-    store = Store(Path(where))
-    tree = wheel_key(digest, python)
-    store.tree(tree, lambda root: wheel.unpack(store.whole(digest), name, python, root))
-    return tree
-
-
-def _bytecode_tree(where: str, tree: str, shipped: Interpreter, identity: str, order: Order) -> str:
-    store = Store(Path(where))
-    compiled = key("bytecode", tree, identity)
-    source = store.root / "t" / tree
-    store.tree(
-        compiled,
-        lambda root: bytecode.compile_tree(shipped, source, root, order=order),
-    )
-    return compiled
-
-
-def _root(where: str, trees: tuple[str, ...]) -> str:
-    return str(roots.lay(trees, Store(Path(where))))
-
-
-def _layer(where: str, trees: tuple[str, ...], fresh: frozenset[str]) -> dict[str, object]:
-    store = Store(Path(where))
-    store.sound([tree for tree in trees if tree not in fresh])  # a disk may have changed it since
-    folder = store.root / "t"
-    hasher = hashlib.sha256()
-    size = 0
-    for chunk in tar.stream(merge({tree: folder / tree for tree in trees})):
-        hasher.update(chunk)
-        size += len(chunk)
-    return {"diff_id": of_hex(hasher.hexdigest()), "size": size}
 
 
 def _compressor(root: Path) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from harness.content import scheme
 from harness.content.stack import WHITEOUT
 from harness.core.digest import Digest, short
-from harness.image import build, model, on_base, os_packages
+from harness.image import model, on_base, os_packages, trees
 from harness.image.image import Image
 from harness.lock import deb_index
 from harness.lock.diff import DEBIAN, PYTHON, Item, Setting, Side, of_theirs
@@ -87,10 +88,8 @@ def _key(item: Item, side: Side) -> str:
     if item.digest is None:
         return item.identity
     if item.room == DEBIAN:
-        return build.deb_key(item.digest)
-    if side.scheme is not None:
-        return on_base.wheel_key(item.digest, side.scheme)
-    return build.wheel_key(item.digest, side.python)
+        return trees.deb_key(item.digest)
+    return trees.wheel_key(item.digest, side.scheme or scheme.debian(side.python))
 
 
 def _found(image: Image, store: Store) -> Iterator[tuple[Item, str]]:

@@ -11,19 +11,18 @@ import os
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from harness.content import bytecode, stack, wheel
+from harness.content import stack
 from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
-from harness.content.scheme import Scheme
 from harness.content.tree import RULES, Writer, nodes
 from harness.core.digest import Digest, short
 from harness.core.errors import BuildFailed, PackageConflict
-from harness.image import base, build, roots, whiteouts
-from harness.image.build import ENV, Built, Order, Progress
+from harness.image import base, build, roots, trees, whiteouts
+from harness.image.build import ENV, Built, Progress
 from harness.image.image import FOREIGN, FORMAT, Blob, Image, Layer, Settings, from_body
 from harness.image.key import key
 from harness.image.pack import LEVEL
-from harness.image.partition import partition
+from harness.image.trees import Order
 from harness.lock import base_image
 from harness.lock.base_image import Pulled
 from harness.lock.lock import LAYOUT, Base, Lock
@@ -68,8 +67,8 @@ def ground(pulled: Pulled, store: Store, progress: Progress = lambda _: None) ->
     Raises what ``stack.apply`` raises, and PackageConflict where the image has files in a folder
     that is ours.
     """
-    trees = tree(pulled, store, progress), mounts(pulled, store, progress)
-    return roots.lay(trees, store, theirs=trees[:1])
+    theirs, ours = tree(pulled, store, progress), mounts(pulled, store, progress)
+    return roots.lay((theirs, ours), store, theirs=(theirs,))
 
 
 def tree(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> str:
@@ -120,11 +119,6 @@ def _taken(folder: str) -> PackageConflict:
     )
 
 
-def wheel_key(digest: Digest, to: Scheme) -> str:
-    """Return the store's key of the tree that a wheel becomes for a scheme."""
-    return key("wheel", digest, to.program, to.site, to.scripts, to.prefix, RULES)
-
-
 def _identity(lock: Lock) -> str:
     return key(
         "on base",
@@ -150,10 +144,10 @@ def _known(lock: Lock, store: Store) -> Built | None:
     if body is None:
         return None
     image = from_body(body)
-    trees = roots.trees(image.layers)
-    root = store.root / "t" / roots.name(trees)
+    held = roots.trees(image.layers)
+    root = store.root / "t" / roots.name(held)
     blobs = (layer.blob for layer in image.layers if layer.blob)
-    whole = root.is_dir() and all(map(store.has_tree, trees))
+    whole = root.is_dir() and all(map(store.has_tree, held))
     if not whole or not all(store.has(blob.digest) for blob in blobs):
         return None
     return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=0)
@@ -171,25 +165,28 @@ def _build(lock: Lock, store: Store, workers: int, progress: Progress, order: Or
     progress(f"unpacking {len(lock.packages)} wheels")
     with process.pool(workers or os.cpu_count() or 1) as pool:
         wheels = {
-            one.name: pool.submit(_wheel_tree, where, one.name, one.digest, on.scheme)
+            one.name: pool.submit(trees.of_wheel, where, one.name, one.digest, on.scheme)
             for one in lock.packages
         }
-        trees = {name: task.result() for name, task in wheels.items()}
+        unpacked = {name: task.result() for name, task in wheels.items()}
         progress("compiling bytecode")
-        tasks = {
-            name: pool.submit(_bytecode_tree, where, one, shipped, on.manifest, order)
-            for name, one in trees.items()
+        compiler = key(on.manifest, shipped.program, RULES, BYTECODE)
+        compiled = {
+            one: pool.submit(trees.of_bytecode, where, one, shipped, compiler, order)
+            for one in unpacked.values()
         }
-        compiled = {name: task.result() for name, task in tasks.items()}
 
         progress("laying out layers")
         groups: dict[str, tuple[str, ...]] = {"base": (mounts(pulled, store),)}
         if on.moved:
             groups[MOVED] = (whiteouts.tree(on, below, store),)
-        sizes = {name: _size(store, one) for name, one in trees.items()}
-        for title, names in partition(sizes, prefix="python", buckets=8).items():
-            both = [one for name in names for one in (trees[name], compiled[name])]
-            groups[title] = tuple(one for one in both if _size(store, one))
+        groups |= build.grouped(
+            unpacked,
+            store,
+            prefix="python",
+            buckets=8,
+            compiled=lambda one: compiled[one].result(),
+        )
         groups = {t: g for t, g in groups.items() if any(_holds(store, one) for one in g)}
         layers, rebuilt = build.layered(groups, store, pool)
     image = Image(
@@ -274,25 +271,3 @@ def _hex(digest: Digest) -> str:
 
 def _holds(store: Store, name: str) -> bool:
     return any(True for _ in nodes(store.root / "t" / name))
-
-
-def _size(store: Store, name: str) -> int:
-    def measure() -> int:
-        return sum(node.size for node in nodes(store.root / "t" / name) if node.kind == "file")
-
-    return int(store.record("size", name, measure))
-
-
-def _wheel_tree(where: str, name: str, digest: Digest, to: Scheme) -> str:
-    store = Store(Path(where))
-    made = wheel_key(digest, to)
-    store.tree(made, lambda root: wheel.unpack(store.whole(digest), name, to.python, root, to=to))
-    return made
-
-
-def _bytecode_tree(where: str, tree: str, shipped: Interpreter, base: Digest, order: Order) -> str:
-    store = Store(Path(where))
-    compiled = key("bytecode", tree, base, shipped.program, RULES, BYTECODE)
-    source = store.root / "t" / tree
-    store.tree(compiled, lambda root: bytecode.compile_tree(shipped, source, root, order=order))
-    return compiled

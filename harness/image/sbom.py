@@ -13,9 +13,9 @@ from email.message import Message
 from email.parser import HeaderParser
 from typing import Any
 
-from harness.content.wheel import site
+from harness.content import scheme
 from harness.core.digest import hexadecimal
-from harness.image import build, purl
+from harness.image import purl, trees
 from harness.image.image import Image
 from harness.image.provenance import harness_version
 from harness.image.recipe import Recipe
@@ -85,7 +85,8 @@ def _wheel(one: Wheel, lock: Lock, store: Store) -> dict[str, Any]:
         "purl": purl.wheel(one),
         "properties": [{"name": "harness:file", "value": one.filename}],
     }
-    tree = store.root / "t" / build.wheel_key(one.digest, lock.python) / site(lock.python)
+    to = lock.base.scheme if lock.base else scheme.debian(lock.python)
+    tree = store.root / "t" / trees.wheel_key(one.digest, to) / to.site
     metadata = next(iter(sorted(tree.glob("*.dist-info/METADATA"))), None)
     if metadata is not None:
         told = HeaderParser().parsestr(metadata.read_text("utf-8", "replace"))

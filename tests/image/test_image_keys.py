@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.content import tree
+from harness.content import scheme, tree
 from harness.content.tree import Writer
 from harness.core.digest import Digest, of_bytes
-from harness.image import build, model, pack
+from harness.image import build, model, pack, trees
 from harness.image.image import Image, Layer, Settings
 from harness.lock import lock as lock_room
 from harness.lock.lock import Deb, Lock
@@ -55,8 +55,8 @@ def values(lock: Lock, image: Image, store: Store) -> Iterator[tuple[str, Callab
     layer = Layer(title="t", diff_id=DIGEST, size=1, trees=("t",))
     file = store.root / "file"
     file.write_text("x")
-    yield "wheel", lambda: build.wheel_key(DIGEST, "3.11")
-    yield "deb", lambda: build.deb_key(DIGEST)
+    yield "wheel", lambda: trees.wheel_key(DIGEST, scheme.debian("3.11"))
+    yield "deb", lambda: trees.deb_key(DIGEST)
     yield "os", lambda: build._os_key(lock)
     yield "compiler", lambda: build._compiler(lock)
     yield "environment", lambda: build._identity(lock)
@@ -81,7 +81,7 @@ def test_a_change_of_a_rule_is_another_key(
     store = Store(tmp_path)
     before = {kind: make() for kind, make in values(lock, image, store)}
 
-    for module in (build, model, pack, tree, lock_room):
+    for module in (build, model, pack, tree, trees, lock_room):
         if hasattr(module, constant):
             monkeypatch.setattr(module, constant, value)
     after = {kind: make() for kind, make in values(lock, image, store)}

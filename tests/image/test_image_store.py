@@ -17,8 +17,9 @@ import store_builds
 import store_scene as scene
 
 from benchmarks.image import kills
+from harness.content import scheme
 from harness.core.errors import StoreDamaged
-from harness.image import build
+from harness.image import build, trees
 from harness.image.partition import partition
 from harness.lock import pylock
 from harness.lock.lock import Lock
@@ -113,7 +114,11 @@ def test_a_bit_flipped_in_a_tree_becomes_no_layer(
     lock = pylock.loads(locks[0].read_text())
     build.environment(lock, store)
     first = lock.packages[0]
-    code = next((store.root / "t" / build.wheel_key(first.digest, lock.python)).rglob("code.py"))
+    code = next(
+        (store.root / "t" / trees.wheel_key(first.digest, scheme.debian(lock.python))).rglob(
+            "code.py"
+        )
+    )
     scene.flip(code, 1)
     near = next(n for n in map("near{}".format, range(100)) if one_bucket(first.name, n))
     other = store_builds.small(tabular_lock, store, near, tmp_path, wheels=1)
