@@ -65,12 +65,12 @@ def inner(name: str, package: str) -> str:
 
 def native(name: str) -> str:
     """Return *name* as this process must say it to have its UTF-8 on disk, in any locale."""
-    return os.fsdecode(name.encode())
+    return name if name.isascii() else os.fsdecode(name.encode())
 
 
 def told(name: str) -> str:
     """Return a name on disk as the text that its UTF-8 is: undoes :func:`native`."""
-    return os.fsencode(name).decode()
+    return name if name.isascii() else os.fsencode(name).decode()
 
 
 _REPORT = (

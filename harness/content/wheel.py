@@ -131,7 +131,7 @@ def refuse_collisions(packages: dict[str, Iterable[str]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for package in sorted(packages):
         for path in sorted(packages[package]):
-            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+            folded = path.lower() if path.isascii() else _folded(path)
             other, known = seen.setdefault(folded, (package, path))
             if known != path:
                 whose = package if other == package else f"{other} and {package}"
@@ -140,6 +140,10 @@ def refuse_collisions(packages: dict[str, Iterable[str]]) -> None:
                     "accent, makes no difference",
                     hint="leave one of them out, or report it to the author of the package",
                 )
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _members(wheel: zipfile.ZipFile, packed: int, package: str) -> dict[str, zipfile.ZipInfo]:

@@ -119,18 +119,25 @@ def leads_nowhere(entry: EntryPoint, library: Path, modules: Mapping[str, str]) 
     """Tell whether *entry* names a module that is not in the image's *library*.
 
     Only modules below the top-level *modules* of the image are looked for as files; another
-    top-level name is one of the standard library's, or missing.
+    top-level name is one of the standard library's, or missing. A group of another project's
+    (``fsspec.specs``) may mean a name in a module where an object reference has a colon.
     """
     first, *rest = entry.module.split(".")
     if first not in modules:
         return first not in sys.stdlib_module_names
-    if not rest:
+    if not rest or _is_module(library.joinpath(first, *rest)):
         return False
-    path = library.joinpath(first, *rest)
-    beside = (path.with_name(path.name + ending) for ending in (".py", ".pyc"))
-    return not (
+    *above, _ = rest
+    own = entry.group in ("console_scripts", "gui_scripts")
+    loose = not own and not entry.inner and (not above or _is_module(library / first, *above))
+    return not loose
+
+
+def _is_module(folder: Path, *rest: str) -> bool:
+    path = folder.joinpath(*rest)
+    beside = (path.with_name(path.name + ending) for ending in (".py", ".pyc", ".so"))
+    return (
         path.is_dir()
         or any(one.is_file() for one in beside)
         or any(path.parent.glob(f"{path.name}.*.so"))
-        or path.with_name(path.name + ".so").is_file()
     )

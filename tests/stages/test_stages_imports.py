@@ -336,23 +336,27 @@ def test_missing_metadata_is_named(root: Path, file: str, text: str | None, expe
 
 
 @pytest.mark.parametrize(
-    ("module", "nowhere"),
+    ("value", "nowhere"),
     [
-        ("app", False),
-        ("app.inner", False),
-        ("app.native", False),
-        ("app.space", False),
-        ("app.gone", True),
-        ("gone", True),
-        ("json.tool", False),
+        ("app:x", False),
+        ("app.inner:x", False),
+        ("app.native:x", False),
+        ("app.space:x", False),
+        ("app.gone:x", True),
+        ("app.Kind", False),  # as fsspec writes it: a name in a module
+        ("app.inner.Kind", False),
+        ("app.gone.Kind", True),
+        ("gone:x", True),
+        ("gone.Kind", True),
+        ("json.tool:main", False),
     ],
 )
-def test_an_entry_point_leads_to_a_file_or_nowhere(root: Path, module: str, nowhere: bool) -> None:
+def test_an_entry_point_leads_to_a_file_or_nowhere(root: Path, value: str, nowhere: bool) -> None:
     library = root / SITE
     (library / "app/space").mkdir(parents=True)
     (library / "app/inner.py").write_text("")
     (library / "app/native.cpython-311-x86_64-linux-gnu.so").write_text("")
-    (library / "app-1.0.dist-info/entry_points.txt").write_text(f"[any.group]\nit = {module}:x\n")
+    (library / "app-1.0.dist-info/entry_points.txt").write_text(f"[any.group]\nit = {value}\n")
     (entry,) = installed.entry_points(only(root, "app"))
 
     assert nowhere == installed.leads_nowhere(entry, library, {"app": "app-1.0"})
