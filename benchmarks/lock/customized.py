@@ -34,9 +34,10 @@ from harness.spec.environment import Environment
 from harness.world import sources
 
 WIDE = (
-    *("matplotlib", "seaborn", "statsmodels", "scikit-image", "fastapi", "sqlalchemy", "jinja2"),
-    *("httpx", "pyyaml", "requests", "rich", "orjson", "polars", "pydantic-settings", "aiohttp"),
-    *("prometheus-client", "structlog", "tenacity", "psutil", "cloudpickle"),
+    *("scikit-image", "networkx", "plotly", "lxml", "beautifulsoup4", "redis", "psycopg-binary"),
+    *("requests", "pyyaml", "rich", "orjson", "polars", "pydantic-settings", "aiohttp", "pyjwt"),
+    *("prometheus-client", "structlog", "tenacity", "psutil", "cloudpickle", "zstandard"),
+    *("cachetools", "more-itertools", "cryptography", "python-json-logger", "websockets"),
 )
 """What the wide parent asks for beside ``tabular``."""
 
