@@ -19,7 +19,7 @@ from harness.core.errors import ResolutionFailed
 from harness.lock import deb_version
 from harness.lock.deb_index import Clause, Index, Package, Relation
 
-RULES = 1
+RULES = 2
 """Raised with every change of the answers that this file gives: answers are remembered."""
 
 ANY = "*"

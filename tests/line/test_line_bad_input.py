@@ -275,8 +275,10 @@ def test_an_unknown_challenger_has_a_near_match(harness: Command, tiny: Make) ->
     harness("promote", tiny(), "--challenger", "bset").refused(2, "bset", "best")
 
 
-def test_an_engine_that_is_not_built_yet(harness: Command, tiny: Make) -> None:
-    harness("promote", tiny(), "--engine", "docker").refused(2, "not built yet")
+def test_an_engine_that_nobody_runs(harness: Command, tiny: Make, tmp_path: Path) -> None:
+    nowhere = harness.having(DOCKER_HOST=f"unix://{tmp_path}/nobody")
+
+    nowhere("promote", tiny(), "--engine", "docker").refused(3, "no engine can run a command")
 
 
 def test_a_ledger_that_is_none(harness: Command, tiny: Make) -> None:

@@ -103,9 +103,9 @@ def test_a_build_that_is_killed_leaves_nothing_and_the_next_goes_on(
     command = ("build", "tabular", "--envs", line_repository.ROOT / "envs")
     packages = len(os.listdir(cold / "blobs" / "sha256"))
 
-    unpacking, compiling, packing = ("t", 1), ("t", packages + 5), ("blobs/sha256", packages + 2)
+    unpacking, compiling, layering = ("t", 1), ("t", packages + 5), ("d/layer", 1)
     left = set()
-    for what, count in (unpacking, compiling, packing):
+    for what, count in (unpacking, compiling, layering):
         kill(mine, command, lambda _, w=what, n=count: entries(cold / w) >= n, tmp_path / "log")
         assert [] == half(cold)
         left |= scratch(cold)
