@@ -7,10 +7,13 @@ a model.
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import struct
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.core.errors import BuildFailed
@@ -18,6 +21,14 @@ from harness.world import process, rooted
 from harness.world.process import Finished
 
 SHIPPED = Path(__file__).with_name("shipped.py")
+ENVIRONMENT = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONNOUSERSITE": "1",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PATH": "/usr/bin:/bin",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +48,10 @@ class Interpreter:
         return f"/{self.program}" if self.program else f"/usr/bin/python{self.python}"
 
     def argv(self, *arguments: str) -> list[str]:
-        """Return the command line that runs it with *arguments*."""
+        """Return the command line that runs it with *arguments*; raises BuildFailed where one of a
+        base image doesn't run, or not without something of this machine."""
         if self.program:
-            return _linked(self.root, self.program, arguments)
+            return [*_linked(self.root, self.program), *arguments]
         root = str(self.root)
         linker = next(
             path
@@ -52,21 +64,16 @@ class Interpreter:
         folders = sorted(Path(f"{root}/usr/lib").glob("*-linux-gnu"))
         program = f"{root}/usr/bin/python{self.python}"
         library = ":".join(map(str, folders))
-        return [linker, "--argv0", program, "--library-path", library, program, *arguments]
+        options = ["--inhibit-cache", "--argv0", program, "--library-path", library]
+        return [linker, *options, program, *arguments]
 
     def environment(
         self, extra: Mapping[str, str] | None = None, path: Sequence[Path] = ()
     ) -> dict[str, str]:
         """Return all that it is told: nothing of the caller's environment but *extra*."""
-        told = {
-            **({} if self.program else {"PYTHONHOME": f"{self.root}/usr"}),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHASHSEED": "0",
-            "PYTHONNOUSERSITE": "1",
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
-            "PATH": "/usr/bin:/bin",
-        }
+        told = dict(ENVIRONMENT)
+        if not self.program:
+            told["PYTHONHOME"] = f"{self.root}/usr"
         if path:
             told["PYTHONPATH"] = ":".join(map(str, path))
         return {**told, **(extra or {})}
@@ -106,24 +113,85 @@ LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local
 machine (``x86_64-linux-gnu``)."""
 
 
-def _linked(root: Path, program: str, arguments: Sequence[str]) -> list[str]:
-    """Return the command line of *program* by the linker that it names itself (PT_INTERP): glibc's
-    or musl's, wherever it lies."""
+@cache
+def _linked(root: Path, program: str) -> tuple[str, ...]:
+    """Return the command of *program* by the linker that it names itself (PT_INTERP): glibc's or
+    musl's, wherever it lies.
+
+    Raises BuildFailed where it doesn't run, or only with something of this machine: a linker goes
+    on to this machine's own folders for what it finds nowhere else.
+    """
     path = rooted.file(root, program)
-    linker = path and rooted.file(root, _interp(path))
+    named = _interp(path) if path else ""
+    linker = rooted.file(root, named)
     if path is None or linker is None:
         raise BuildFailed(
             f"/{program} of the base image can't be run: it or its linker is not there",
             hint="name an image whose Python runs on this kind of machine",
         )
-    beside = rooted.real(root, f"{path.parent.relative_to(root)}/../lib")
-    folders = dict.fromkeys(
-        str(folder)
-        for name in (*LIBRARIES, beside or "lib")
-        for folder in (root / name, *sorted((root / name).glob("*-linux-*")))
-        if folder.is_dir() and not folder.is_symlink()
-    )
-    return [str(linker), "--library-path", ":".join(folders), str(path), *arguments]
+    beside = f"{path.parent.relative_to(root)}/../lib"
+    library = ":".join(map(str, _folders(root, (*_configured(root), *LIBRARIES, beside))))
+    options = () if "ld-musl" in named else ("--inhibit-cache",)  # this machine's; musl has none
+    command = (str(linker), *options, "--library-path", library, str(path))
+    _refuse_outside(command, root)
+    return command
+
+
+def _refuse_outside(command: Sequence[str], root: Path) -> None:
+    arguments = ("-I", "-S", "-B", str(SHIPPED), "outside", str(root))
+    told = process.run([*command, *arguments], env=ENVIRONMENT)
+    if told.code:
+        raise BuildFailed(
+            f"the Python of the base image doesn't run: {told.tail}",
+            hint="name a base whose Python has zlib and runs on this machine",
+        )
+    if outside := told.stdout.decode("utf-8", "replace").split("\n")[:-1]:
+        raise BuildFailed(
+            "the Python of the base image doesn't run without files of this machine: "
+            + ", ".join(outside),
+            hint="name a base that has all that its Python needs, where its own linker looks",
+        )
+
+
+def _folders(root: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Yield the folders *names* and those of a machine in them, each once and as it really lies
+    below *root*: a link is never followed out of it."""
+    seen: set[str] = set()
+    waiting = list(names)[::-1]
+    while waiting:
+        name = waiting.pop()
+        found = rooted.real(root, name)
+        if found is None or found in seen or ":" in found or not (root / found).is_dir():
+            continue
+        seen.add(found)
+        yield root / found
+        waiting += sorted(f"{found}/{one.name}" for one in (root / found).glob("*-linux-*"))[::-1]
+
+
+def _configured(root: Path) -> Iterator[str]:
+    """Yield the folders that the image's ``ld.so.conf`` (ldconfig(8)) names, with its includes."""
+    waiting, seen = ["include /etc/ld.so.conf"], set[Path]()
+    while waiting:
+        line = waiting.pop().partition("#")[0].strip()
+        kind, _, pattern = line.partition(" ")
+        if line.startswith("/"):
+            yield line
+        elif kind == "include":
+            rows: list[str] = []
+            for path in _matching(root, os.path.join("/etc", pattern.strip())):
+                if path not in seen:
+                    seen.add(path)
+                    rows += os.fsdecode(path.read_bytes()).splitlines()
+            waiting += rows[::-1]
+
+
+def _matching(root: Path, pattern: str) -> Iterator[Path]:
+    folder, _, form = pattern.rpartition("/")
+    there = rooted.real(root, folder)
+    if there is not None and (root / there).is_dir():
+        for name in sorted(fnmatch.filter(os.listdir(root / there), form)):
+            if (path := rooted.file(root, f"{there}/{name}")) is not None:
+                yield path
 
 
 def _interp(program: Path) -> str:

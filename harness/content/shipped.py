@@ -1,7 +1,8 @@
 """What the interpreter that ships does for the builder, so that the builder's own never matters.
 
 Run as a script by that interpreter; standard library only. ``compile`` writes bytecode,
-``deflate`` compresses a layer with the zlib that the lock pins.
+``deflate`` compresses a layer with the zlib that the lock pins, ``outside`` tells what of this
+machine's own it would run with.
 """
 
 import importlib.util
@@ -53,8 +54,27 @@ def deflate(level: int) -> None:
     sys.stdout.buffer.flush()
 
 
+def outside(root: str) -> None:
+    """Print the libraries (proc(5), ``/proc/pid/maps``), the modules and the folders of modules of
+    this very process that are not below *root*."""
+    with open("/proc/self/maps", "rb") as file:
+        rows = [
+            row for row in (line.rstrip(b"\n").split(None, 5) for line in file) if len(row) == 6
+        ]
+    found = {os.fsdecode(row[5]) for row in rows if b"x" in row[1] and row[5].startswith(b"/")}
+    modules = [module for name, module in sys.modules.items() if name != "__main__"]
+    found.update(filter(None, (getattr(module, "__file__", None) for module in modules)))
+    found.update(sys.path)
+    below = os.path.join(os.path.realpath(root), "")
+    for path in sorted(found):
+        if not os.path.realpath(path).startswith(below):
+            sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "compile":
         compile_tree(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "outside":
+        outside(sys.argv[2])
     else:
         deflate(int(sys.argv[2]))

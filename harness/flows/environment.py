@@ -77,10 +77,18 @@ def opened(
     lock = pylock.read(environment)
     releases.verify(environment.folder, environment.reference, version=environment.version)
     fetched(lock, store, folder=environment.folder, engine=engine, progress=progress)
-    made = build.environment if lock.base is None else on_base.environment
-    built = made(lock, store, workers=workers, progress=progress)
+    made = built(lock, store, workers=workers, progress=progress)
     recipe.keep(lock, store)
-    return Opened(lock=lock, built=built, without=environment.without)
+    return Opened(lock=lock, built=made, without=environment.without)
+
+
+def built(
+    lock: Lock, store: Store, *, workers: int = 0, progress: Progress = lambda _: None
+) -> Built:
+    """Return the image of *lock*, whose files are in *store*; raises what ``build.environment`` and
+    ``on_base.environment`` do."""
+    make = build.environment if lock.base is None else on_base.environment
+    return make(lock, store, workers=workers, progress=progress)
 
 
 def fetched(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness.content.tree import inner
+from harness.content.tree import inner, native
 from harness.core.digest import of_bytes
 from harness.core.errors import ToolMissing
 from harness.image import model
@@ -77,7 +77,7 @@ def _checked_out(recipe: Recipe, folder: Path, repository: Path) -> str:
         return "git is not installed"
     for file in recipe.code:
         path = f"{source.folder}/{file.path}" if source.folder else file.path
-        data = git.read(commit, path, repository)
+        data = git.read(commit, native(path), repository)
         if data is None or of_bytes(data) != file.digest:
             _clear(folder)
             return f"{path} of commit {commit[:12]} is not the file that was built"
@@ -93,13 +93,15 @@ def _taken(shipped: Shipped, layer: str, folder: Path) -> None:
     with (
         suppress(tarfile.TarError),  # then its files are missing, and the comparison says why
         spooled(shipped.tar(shipped.titles.index(layer))) as file,
-        tarfile.open(fileobj=file, mode="r:") as tar,
+        tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar,
     ):
         for member in tar:
-            if member.isreg() and member.name.startswith(home):
-                content = tar.extractfile(member)
-                assert content is not None
-                name = inner(member.name.removeprefix(home), f"layer {layer}")
+            if not member.isreg() or member.issparse() or not member.name.startswith(home):
+                continue  # no layer of ours has a sparse file: few bytes that unpack to many
+            content = tar.extractfile(member)
+            assert content is not None
+            name = inner(member.name.removeprefix(home), f"layer {layer}")
+            with suppress(FileExistsError, NotADirectoryError):  # twice: that shows in the bytes
                 _write(folder, name, _chunks(content), executable=bool(member.mode & 0o100))
 
 
@@ -126,7 +128,7 @@ def _told(files: Mapping[str, File], path: str) -> str:
 
 
 def _write(folder: Path, name: str, chunks: Iterable[bytes], *, executable: bool) -> None:
-    path = folder / name
+    path = folder / native(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         for chunk in chunks:

@@ -13,12 +13,14 @@ from harness.core.errors import ProvenanceMissing
 from harness.engine.engine import Engine
 from harness.flows import environment as environments
 from harness.flows import model_layers
-from harness.image import build, comparison, model, provenance
+from harness.image import comparison, model, provenance
+from harness.image import recipe as recipes
 from harness.image.claims import Claim, claims
 from harness.image.comparison import Compared, Place
 from harness.image.recipe import Recipe
 from harness.image.shipped import Attached, Shipped
-from harness.lock.lock import Deb, Lock, Wheel
+from harness.lock import base_image
+from harness.lock.lock import Base, Lock
 from harness.world.keys import PublicKey
 from harness.world.store import Store
 
@@ -53,7 +55,9 @@ def verify(
 ) -> Verified:
     """Make *shipped* again and compare. What it was made of is *recipe*, else its provenance: among
     what is attached to it, or *attached* here by hand, which may then be that of another image.
-    With *trusted* keys only a provenance that one of them signed counts.
+    With *trusted* keys only a provenance that one of them signed counts. One that names a base
+    image counts only so, or where this *store* has built its very lock: the Python in that image
+    runs on this machine outside of a sandbox.
 
     Raises ProvenanceMissing, EvidenceInvalid, and what fetching and building raise.
     """
@@ -69,13 +73,23 @@ def verify(
         made, recipe = [one for one in made if one.signers], None
         if not made:
             return Verified(name=shipped.name, outcome="untrusted", digests={}, claims=found)
-    recipe = recipe or _recipe(made, found, shipped.name)
+    told = None if recipe else _recipe(made, found, shipped.name)
+    if told and told.lock.base and not (trusted or recipes.kept(told.lock, store)):
+        return Verified(
+            name=shipped.name,
+            outcome="untrusted",
+            digests={},
+            claims=found,
+            notes=(_stranger(told.lock.base),),
+        )
+    recipe = recipe or told
+    assert recipe is not None
     with store.scratch() as folder:
         fresh = Store(folder / "store")
         environments.fetched(recipe.lock, store, engine=engine, progress=progress)
         _link(recipe.lock, store, fresh)
         progress("building from nothing")
-        built = build.environment(recipe.lock, fresh, workers=workers, progress=progress)
+        built = environments.built(recipe.lock, fresh, workers=workers, progress=progress)
         image, own = built.image, model_layers.NONE
         if recipe.model:
             own = model_layers.again(recipe, shipped, fresh, folder, repository)
@@ -91,7 +105,7 @@ def verify(
         layers=compared.layers,
         place=place,
         claims=found,
-        notes=(*_notes(made, shipped.digest), *own.notes),
+        notes=(*_notes(made, shipped.digest), *_pulled(recipe.lock), *own.notes),
     )
 
 
@@ -116,15 +130,33 @@ def _notes(made: Sequence[Claim], image: Digest | None) -> Iterator[str]:
             yield f"built by Harness {told}; this is {now}, whose runtime layer may differ"
 
 
+def _stranger(base: Base) -> str:
+    return (
+        f"the provenance names the base image {base.image}, whose Python would run on this machine "
+        "outside of a sandbox: --trust KEY takes the word of whoever signed it; an environment "
+        "that was built here needs none"
+    )
+
+
+def _pulled(lock: Lock) -> Iterator[str]:
+    if lock.base is not None:
+        yield (
+            f"base image: the layers of {lock.base.image} are as others made them; they are held "
+            "against the digests of its manifest"
+        )
+
+
 def _link(lock: Lock, store: Store, fresh: Store) -> None:
     """Give *fresh* the files of *lock*, which *store* has, and nothing that was made of them."""
-    items: tuple[Deb | Wheel, ...] = (*lock.packages, *lock.debs)
-    for item in items:
-        target = fresh.path(item.digest)
+    digests = [*(wheel.digest for wheel in lock.packages), *(deb.digest for deb in lock.debs)]
+    if lock.base is not None:
+        digests += base_image.read(lock.base.manifest, store, text=lock.base.image).digests
+    for digest in digests:
+        target = fresh.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             continue
         try:
-            os.link(store.path(item.digest), target)
+            os.link(store.path(digest), target)
         except OSError:
-            shutil.copyfile(store.path(item.digest), target)
+            shutil.copyfile(store.path(digest), target)

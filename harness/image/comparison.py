@@ -14,7 +14,7 @@ from harness.core.digest import Digest, of_bytes, of_hex
 from harness.image import pack
 from harness.image.difference import Difference, difference
 from harness.image.image import Image
-from harness.image.shipped import Shipped, spooled
+from harness.image.shipped import Shipped, of_store, spooled
 from harness.world.store import Store
 
 Progress = Callable[[str], None]
@@ -31,8 +31,9 @@ SETTINGS = {
 class Compared:
     """A layer of the image and of the rebuild; an empty digest: that side has no such layer.
 
-    *how* is ``rebuilt`` (from sources or packages), or ``held`` (its files can't be made again
-    here: each was held against its digest in the provenance, and they were packed again).
+    *how* is ``rebuilt`` (from sources or packages), or ``held`` (it can't be made again here: its
+    files were held against their digests in the provenance and packed again, or it is a base
+    image's and was held against the one of that image).
     """
 
     title: str
@@ -103,7 +104,7 @@ def _layers(
             title=title,
             image=_digest(shipped.tar(index)),
             rebuild=layer.diff_id if layer else "",
-            how="held" if title in held else "rebuilt",
+            how="held" if title in held or (layer and layer.foreign) else "rebuilt",
         )
     for title, layer in theirs.items():
         yield Compared(title=title, image="", rebuild=layer.diff_id, how="rebuilt")
@@ -127,11 +128,13 @@ def _place(
                 after=one.rebuild,
             )
         progress(f"comparing layer {one.title}")
-        layer = next(x for x in image.layers if x.title == one.title)
-        with (
-            spooled(shipped.tar(index)) as ours,
-            spooled(pack.tarred(layer, store)) as theirs,
-        ):
+        number, layer = next(
+            (n, layer) for n, layer in enumerate(image.layers) if layer.title == one.title
+        )
+        again = pack.tarred(layer, store)
+        if layer.blob is not None:  # a base image's: read, not made
+            again = of_store(image, store, name="").tar(number)
+        with spooled(shipped.tar(index)) as ours, spooled(again) as theirs:
             try:
                 found = difference(ours, theirs)
             except tarfile.TarError as broken:

@@ -6,12 +6,14 @@ the same image has the same provenance. What each member of ours means: docs/evi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from harness.content.tree import inner
 from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
-from harness.core.errors import EvidenceInvalid, HarnessError
+from harness.core.errors import EvidenceInvalid, HarnessError, PackageRefused
 from harness.image import purl
 from harness.image.image import Image
 from harness.image.pack import Packed
@@ -19,6 +21,7 @@ from harness.image.recipe import File, Recipe, Source
 from harness.image.statement import statement
 from harness.lock import pylock
 from harness.lock.fetch import offered_files
+from harness.spec.image_name import named
 
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD = "urn:model-harness:image:v1"
@@ -26,6 +29,7 @@ BUILD = "urn:model-harness:image:v1"
 BUILDER = "urn:model-harness:builder"
 RULES = ("harness.bytecode", "harness.compressor", "harness.layout", "harness.python")
 """The labels that name what makes the bytes besides the inputs."""
+_ANEW = "harness image evidence makes it anew where the image was built"
 
 
 def provenance(packed: Packed, recipe: Recipe) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def recipe(body: Mapping[str, Any]) -> Recipe:
     except (KeyError, TypeError, ValueError, AttributeError) as broken:
         raise EvidenceInvalid(
             f"the provenance lacks what a rebuild needs: {type(broken).__name__} {broken}",
-            hint="harness image evidence makes it anew where the image was built",
+            hint=_ANEW,
         ) from broken
 
 
@@ -126,7 +130,7 @@ def _recipe(parameters: Mapping[str, Any]) -> Recipe:
     if hexadecimal(of_bytes(text.encode())) != parameters["lock"]["digest"]["sha256"]:
         raise EvidenceInvalid(
             "the provenance's lock is not the one of its digest",
-            hint="harness image evidence makes it anew where the image was built",
+            hint=_ANEW,
         )
     told = parameters.get("model")
     if told is None:
@@ -138,8 +142,19 @@ def _recipe(parameters: Mapping[str, Any]) -> Recipe:
         settings=told["settings"],
         code=_listed(told["code"]),
         artifact=_listed(told["artifact"]),
-        source=Source(**source) if source else None,
+        source=_source(source) if source else None,
     )
+
+
+def _source(body: Mapping[str, Any]) -> Source:
+    commit, folder = str(body["commit"]), str(body["folder"])
+    try:
+        clean = inner(folder, "the provenance")
+    except PackageRefused as bad:
+        raise EvidenceInvalid(bad.message, hint=_ANEW) from bad
+    if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\+?", commit) or clean != folder:
+        raise EvidenceInvalid(f"{commit!r}, {folder!r} is no commit and a folder in it", hint=_ANEW)
+    return Source(commit=commit, folder=folder)
 
 
 def _files(files: Iterable[File]) -> list[dict[str, Any]]:
@@ -151,14 +166,23 @@ def _files(files: Iterable[File]) -> list[dict[str, Any]]:
 
 
 def _listed(body: Iterable[Mapping[str, Any]]) -> tuple[File, ...]:
-    return tuple(
-        File(
-            path=one["name"],
+    """Return the files that are listed; raises EvidenceInvalid for a path that leads elsewhere, and
+    for one that is there twice."""
+    found: dict[str, File] = {}
+    for one in body:
+        path = str(one["name"])
+        try:
+            clean = inner(path, "the provenance")
+        except PackageRefused as bad:
+            raise EvidenceInvalid(bad.message, hint=_ANEW) from bad
+        if clean != path or not path or path in found:
+            raise EvidenceInvalid(f"the provenance lists {path!r}, or lists it twice", hint=_ANEW)
+        found[path] = File(
+            path=path,
             digest=of_hex(one["digest"]["sha256"]),
             executable=bool(one.get("annotations", {}).get("executable")),
         )
-        for one in body
-    )
+    return tuple(found.values())
 
 
 def _dependencies(recipe: Recipe) -> Iterable[dict[str, Any]]:
@@ -168,6 +192,9 @@ def _dependencies(recipe: Recipe) -> Iterable[dict[str, Any]]:
         yield _resource(wheel.filename, purl.wheel(wheel), wheel.digest)
     for deb in (*lock.debs, *lock.build_debs):
         yield _resource(deb.filename, purl.deb(deb, lock.suite), deb.digest)
+    if (base := lock.base) is not None:
+        uri = purl.image(named(base.image), base.manifest, lock.architecture)
+        yield _resource("base image", uri, base.manifest)
     if recipe.source is not None:
         yield {"name": "source", "digest": {"gitCommit": recipe.source.commit.rstrip("+")}}
 

@@ -1,11 +1,14 @@
-"""Package URLs: what scanners call a package. Format: ECMA-427, its types ``pypi`` and ``deb``."""
+"""Package URLs: what scanners call a package. Format: ECMA-427, its types ``pypi``, ``deb`` and
+``oci``."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
+from harness.core.digest import Digest
 from harness.lock.lock import Deb, Wheel
 from harness.lock.osv import DEBIAN
+from harness.spec.image_name import Name
 
 
 def release(suite: str) -> str:
@@ -28,6 +31,18 @@ def deb(one: Deb, suite: str) -> str:
         told["upstream"] = one.source if same else f"{one.source}@{one.source_version}"
     options = "&".join(f"{name}={_quoted(value)}" for name, value in sorted(told.items()))
     return f"pkg:deb/debian/{_quoted(one.name)}@{version}?{options}"
+
+
+def image(name: Name, manifest: Digest, architecture: str) -> str:
+    """Return the package URL of an image of others, whose *manifest* is of an *architecture*; one
+    of a layout on disk has no repository that others could ask."""
+    place = name.repository or name.layout
+    last = place.rstrip("/").rpartition("/")[2].lower()
+    told = {"arch": architecture, "tag": name.tag}
+    if name.host:
+        told["repository_url"] = f"{name.host}/{name.repository}"
+    options = "&".join(f"{key}={_quoted(value)}" for key, value in sorted(told.items()) if value)
+    return f"pkg:oci/{_quoted(last)}@{_quoted(manifest)}?{options}"
 
 
 def _quoted(text: str) -> str:

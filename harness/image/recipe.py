@@ -57,9 +57,15 @@ class Recipe:
 
 def keep(lock: Lock, store: Store) -> None:
     """Keep *lock* where the image that is built of it finds it again."""
-    kept = key("lock", lock.reference, lock.digest)
-    if store.recall("lock", kept) is None:
-        store.remember("lock", kept, {"text": pylock.dumps(lock)})
+    name = key("lock", lock.reference, lock.digest)
+    if store.recall("lock", name) is None:
+        store.remember("lock", name, {"text": pylock.dumps(lock)})
+
+
+def kept(lock: Lock, store: Store) -> bool:
+    """Tell whether *store* has built an image of this very *lock*, to the letter."""
+    body = store.recall("lock", key("lock", lock.reference, lock.digest))
+    return body is not None and bool(body["text"] == pylock.dumps(lock))
 
 
 def lock_of(image: Image, store: Store) -> Lock | None:
