@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli import bench
-from harness.cli.image import image, image_of
+from harness.cli.image import image, image_of, refuse_others
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
 from harness.cli.place import source_option
 from harness.core.errors import LedgerMissing, ProvenanceMissing
@@ -58,6 +58,8 @@ def evidence(
     output: str,
 ) -> None:
     """Write an image's bill of materials, its provenance, and how it was tested and decided on."""
+    if as_layout:
+        refuse_others(to)
     signer = keys.signing(key)
     store = bench.store()
     name, found = image_of(what, envs, store, challenger)

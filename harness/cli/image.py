@@ -12,7 +12,7 @@ from harness.cli.output import emit, fails_well, output_option, progress, progre
 from harness.cli.place import found as find
 from harness.cli.place import source_option
 from harness.core.digest import Digest, short
-from harness.core.errors import SpecMissing, UnknownEnvironment
+from harness.core.errors import SpecInvalid, SpecMissing, UnknownEnvironment
 from harness.flows import environment as flow
 from harness.flows import line
 from harness.image import layout, model, pack
@@ -47,6 +47,14 @@ def image_of(what: str, envs: str | None, store: Store, challenger: str) -> tupl
     return opened.lock.reference, opened.built.image
 
 
+def refuse_others(to: Path) -> None:
+    """Raise SpecInvalid where a layout would be poured into a folder of something else."""
+    if to.is_dir() and not (to / "oci-layout").is_file() and any(to.iterdir()):
+        raise SpecInvalid(
+            f"{to} holds something else than an image", hint="name a new or empty folder: --to"
+        )
+
+
 @image.command("show")
 @click.argument("what")
 @source_option
@@ -78,11 +86,12 @@ def show(what: str, envs: str | None, challenger: str, output: str) -> None:
 @fails_well
 def export(what: str, to: Path, envs: str | None, challenger: str, output: str) -> None:
     """Write an image as an OCI layout, for docker, podman, skopeo and others."""
-    store = bench.store()
-    name, found = image_of(what, envs, store, challenger)
     if not to.parent.is_dir():
         raise SpecMissing(f"there is no folder {to.parent}", hint=f"mkdir -p {to.parent}")
+    refuse_others(to)
     write = layout.archive if to.suffix == ".tar" else layout.folder
+    store = bench.store()
+    name, found = image_of(what, envs, store, challenger)
     packed = pack.packed(found, store, progress=progress)
     write(packed, store, to, reference=name)
     progress_done()

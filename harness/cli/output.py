@@ -95,7 +95,8 @@ def fails_well(command: F) -> F:
             progress_done()
             where = f": {error.filename}" if error.filename else ""
             click.echo(f"error: {error.strerror or error}{where}", err=True)
-            there = "there" if error.filename else f"of the cache, {files.user_cache()}"
+            cache = f"of where it writes, and of the cache, {files.user_cache()}"
+            there = "there" if error.filename else cache
             click.echo(
                 f"hint: look at the free space and the permissions {there}; what was whole before "
                 "is still whole",

@@ -159,6 +159,11 @@ def _packed(
     from harness.cli.image import image_of  # imports what builds, which a pull doesn't need
 
     name, image = image_of(what, envs, store, challenger)
+    if image.architecture != architecture:
+        raise SpecInvalid(
+            f"{name} is an image for {image.architecture}, not for {architecture}",
+            hint=f"--architecture {image.architecture}, or build it on such a machine",
+        )
     return name, pack.packed(image, store, progress=progress).digest
 
 

@@ -22,6 +22,7 @@ from harness.ledger.entry import Entry
 from harness.ledger.history import Champion
 from harness.ledger.ledger import Ledger
 from harness.stages import data, load
+from harness.world.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,15 +153,23 @@ def losses_of_champion(line: Line, champion: Champion | None, table: Batch) -> A
     """Return the champion's loss for each row: its own image answers, as it shipped."""
     if champion is None:
         return stages.baseline_losses(line, table)
-    image = model.find(champion.image, line.store)
+    image = _image_of(champion, line.store)
     if image is None:
         raise ChampionMissing(
             f"{champion.name} ({short(champion.image)}) is the champion, and its image is not in "
             "this machine's store: nothing can be compared with it",
-            hint=f"check out the commit of `harness why {champion.name}` and run "
-            "`harness build` there: the same digest comes out",
+            hint="harness pull brings it from where it was pushed; or check out the commit of "
+            f"`harness why {champion.name}` and run `harness build` there",
         )
     return losses_of_image(line, image, table)
+
+
+def _image_of(champion: Champion, store: Store) -> Image | None:
+    """Return the champion's image: by the manifest's digest where it was packed here, else by the
+    config's, which a build comes to as well."""
+    config = champion.entry.body.get("evidence", {}).get("config")
+    found = model.find(champion.image, store)
+    return found or (model.find(Digest(config), store) if config else None)
 
 
 def losses_of_image(line: Line, image: Image, table: Batch) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from harness.core.digest import Digest
-from harness.lock.lock import Deb, Wheel
+from harness.lock.lock import Deb, Installed, OsPackage, Wheel
 from harness.lock.osv import DEBIAN
 from harness.spec.image_name import Name
 
@@ -16,16 +16,18 @@ def release(suite: str) -> str:
     return DEBIAN.get(suite, suite).removeprefix("Debian:")
 
 
-def wheel(one: Wheel) -> str:
+def wheel(one: Wheel | Installed) -> str:
     """Return the package URL of a Python package."""
     return f"pkg:pypi/{one.name}@{_quoted(one.version)}"
 
 
-def deb(one: Deb, suite: str) -> str:
+def deb(one: Deb | OsPackage, suite: str) -> str:
     """Return the package URL of a Debian package of *suite*; ``upstream`` names its source
     package, of which Debian's advisories speak."""
     version = _quoted(one.version)
-    told = {"arch": one.architecture, "distro": f"debian-{release(suite)}"}
+    told = {"distro": f"debian-{release(suite)}"}
+    if isinstance(one, Deb):
+        told["arch"] = one.architecture
     if one.source and (one.source, one.source_version) != (one.name, one.version):
         same = one.source_version in ("", one.version)
         told["upstream"] = one.source if same else f"{one.source}@{one.source_version}"

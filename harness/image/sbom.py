@@ -19,7 +19,7 @@ from harness.image import purl, trees
 from harness.image.image import Image
 from harness.image.provenance import harness_version
 from harness.image.recipe import Recipe
-from harness.lock.lock import Deb, Lock, Wheel
+from harness.lock.lock import Base, Deb, Installed, Lock, OsPackage, Wheel
 from harness.world.store import Store
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
@@ -38,7 +38,8 @@ def sbom(image: Image, recipe: Recipe, store: Store) -> dict[str, Any]:
         *(_wheel(one, lock, store) for one in lock.packages),
         *(_deb(one, lock.suite) for one in lock.debs),
         *_interpreter(lock),
-        _system(lock),
+        *(_theirs(lock.base) if lock.base else ()),
+        *_system(lock),
         *_own(image),
     ]
     components.sort(key=lambda one: str(one["bom-ref"]))
@@ -129,6 +130,37 @@ def _deb(one: Deb, suite: str) -> dict[str, Any]:
     }
 
 
+def _theirs(base: Base) -> Iterator[dict[str, Any]]:
+    """Yield what an image of others has, as the lock knows it: by name and version, no file."""
+    kept = base.kept
+    found: list[tuple[Installed | OsPackage, str]] = [
+        (one, purl.wheel(one)) for one in base.packages if kept.get(one.name) == one.version
+    ]
+    found += [(one, purl.deb(one, base.suite)) for one in base.os]
+    for url, one in {url: one for one, url in found}.items():
+        yield {
+            "type": "library",
+            "bom-ref": url,
+            "name": one.name,
+            "version": one.version,
+            "purl": url,
+            "properties": [{"name": "harness:from", "value": "base image"}],
+        }
+    yield {
+        "type": "platform",
+        "bom-ref": "interpreter",
+        "name": "cpython",
+        "version": base.python,
+        "properties": [{"name": "harness:from", "value": "base image"}],
+    }
+    yield {
+        "type": "container",
+        "bom-ref": "base image",
+        "name": base.image,
+        "hashes": _hashes(base.manifest),
+    }
+
+
 def _interpreter(lock: Lock) -> Iterator[dict[str, Any]]:
     for one in lock.debs:
         if one.name == f"python{lock.python}-minimal":
@@ -140,13 +172,15 @@ def _interpreter(lock: Lock) -> Iterator[dict[str, Any]]:
             }
 
 
-def _system(lock: Lock) -> dict[str, Any]:
-    return {
-        "type": "operating-system",
-        "bom-ref": "system",
-        "name": "debian",
-        "version": purl.release(lock.suite),
-    }
+def _system(lock: Lock) -> Iterator[dict[str, Any]]:
+    suite = lock.base.suite if lock.base else lock.suite
+    if suite:
+        yield {
+            "type": "operating-system",
+            "bom-ref": "system",
+            "name": "debian",
+            "version": purl.release(suite),
+        }
 
 
 def _own(image: Image) -> Iterator[dict[str, Any]]:

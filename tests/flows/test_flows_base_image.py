@@ -33,8 +33,9 @@ from harness.flows import bundle as bundles
 from harness.flows import clean_room
 from harness.flows import environment as flow
 from harness.flows.environment import Opened
-from harness.image import contents, model, pack
+from harness.image import contents, model, pack, sbom
 from harness.image import layout as layouts
+from harness.image.recipe import Recipe
 from harness.lock import advisories, base_image, customized, diff, diff_settings, lines, pylock
 from harness.lock.freedom import Freedom
 from harness.lock.lock import Lock
@@ -251,6 +252,22 @@ def test_an_audit_asks_for_what_the_base_has_too(opened: Opened) -> None:
     assert ("PyPI", "h11", "0.14.0") in asked
     assert ("PyPI", "h11", "0.16.0") not in asked
     assert ("Debian:12", "glibc") in {(ecosystem, name) for ecosystem, name, _ in asked}
+
+
+def test_its_bill_of_materials_names_what_the_base_has_too(opened: Opened, store: Store) -> None:
+    base = opened.lock.base
+    assert base is not None
+
+    found = sbom.sbom(opened.built.image, Recipe(lock=opened.lock), store)
+
+    theirs = {
+        one["name"]
+        for one in found["components"]
+        if {"name": "harness:from", "value": "base image"} in one.get("properties", ())
+    }
+    assert theirs >= {*base.kept, *(one.name for one in base.os), "cpython"}
+    assert base.image in {one["name"] for one in found["components"] if one["type"] == "container"}
+    assert "incomplete_first_party_only" == found["compositions"][0]["aggregate"]
 
 
 def test_a_bundle_carries_the_base(

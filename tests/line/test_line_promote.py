@@ -176,6 +176,23 @@ def test_a_readme_changes_no_image_and_a_line_of_code_does(
     assert before != digest()
 
 
+def test_a_champion_that_was_built_again_and_not_packed_is_known(
+    story: Story, harness: Command, copied: Path
+):
+    """The ledger names it by its manifest, a build alone comes to its config."""
+    digest = str(story.runs["best"].body["image"]["digest"])
+    record = harness.cache / "d" / "manifest" / f"{digest.removeprefix('sha256:')}.json"
+    kept = record.read_bytes()
+    record.unlink()
+    try:
+        done = harness("promote", copied, "--challenger", "worse", "--output", "json")
+    finally:
+        record.write_bytes(kept)
+
+    assert 0 == done.code, done.err
+    assert "KEEP" == done.body["verdict"]
+
+
 def test_who_rolls_back_has_the_older_number_as_champion_and_the_numbers_go_on(
     harness: Command, copied: Path
 ):
