@@ -174,7 +174,7 @@ def image(lock: Lock, store: Store, *, name: str = "") -> Image:
         )
         trees.append(key)
     for deb in lock.debs:
-        key = room.deb_key(deb.digest)
+        key = room.deb_key(deb.name, deb.digest)
         path = store.path(deb.digest)
         store.tree(key, lambda root, p=path, n=deb.name: deb_content.unpack(p, n, root))
         trees.append(key)

@@ -19,7 +19,14 @@ from harness.world import clock, store_check, store_gc
 from harness.world.store_check import Checked, Damage
 from harness.world.store_gc import Garbage
 
-FOLDERS = {"blobs": "blobs", "trees": "t", "records": "d", "scratch": "run", "resolver": "resolver"}
+FOLDERS = {
+    "blobs": "blobs",
+    "trees": "t",
+    "records": "d",
+    "partial": "partial",
+    "scratch": "run",
+    "resolver": "resolver",
+}
 
 
 @click.group()
@@ -151,7 +158,7 @@ def _named(paths: Iterable[Path]) -> frozenset[str]:
 
 def _collected(gone: tuple[Garbage, ...], *, dry_run: bool) -> str:
     lines = []
-    for kind in ("tree", "record", "blob"):
+    for kind in ("tree", "record", "blob", "partial"):
         of_kind = [one for one in gone if one.kind == kind]
         size = sum(one.bytes for one in of_kind) / 1e6
         lines.append(f"{kind + 's':<12} {len(of_kind):>6}  {size:>10.1f} MB")

@@ -41,4 +41,8 @@ def compile_tree(
         stdin="".join(f"{name}\n" for name in names).encode(),
     )
     if finished.code:
-        raise BuildFailed(f"bytecode could not be written: {finished.tail}")
+        raise BuildFailed(
+            f"bytecode could not be written: {finished.tail}",
+            hint="if the disk or the memory is full, make room and run the same command again; "
+            "if not: harness store check",
+        )

@@ -8,7 +8,6 @@ are no devices. Times stay, by which bytecode is found to be that of its source.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import shutil
 import tarfile
@@ -18,16 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from harness.content.tree import inner
-from harness.core.digest import Digest, of_hex
+from harness.content.members import Hashed, members, reading, zstd
+from harness.content.tree import inner, native, pointed, told
+from harness.core.digest import Digest
 from harness.core.errors import HashMismatch, PackageRefused, ToolMissing
 from harness.world import rooted
 from harness.world.store import remove
 
-RULES = 1
+RULES = 2
 """Version of how layers become a tree; part of its key."""
-LARGEST = 64 << 30
-"""Bytes that one layer may hold unpacked."""
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 
@@ -45,24 +43,16 @@ class Packed:
 def apply(layer: Packed, root: Path) -> int:
     """Apply *layer* over the tree at *root*; return the size of its tar in bytes.
 
-    Raises PackageRefused for paths and hard links that lead outside, for names that are not UTF-8
-    and for a layer that can't be read; HashMismatch when its tar is not that of its diff_id;
-    ToolMissing where this Python can't decompress it.
+    Raises PackageRefused for paths and hard links that lead outside, for names that are not UTF-8,
+    for sparse files and for a layer that can't be read; HashMismatch when its tar is not that of
+    its diff_id; ToolMissing where this Python can't decompress it.
     """
-    with _opened(layer) as stream:
-        try:
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
-                _Over(root, layer.name).all(tar)
-            while stream.read(1 << 20):
-                pass
-        except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
-            ours = isinstance(broken, OSError) and broken.errno is not None
-            if ours and not isinstance(broken, NotADirectoryError | FileExistsError):
-                raise  # of this machine's disk
-            raise PackageRefused(
-                f"{layer.name} can't be read: {broken}", hint="push the image again"
-            ) from broken
-    if (found := of_hex(stream.hasher.hexdigest())) != layer.diff_id:
+    over = _Over(root, layer.name)
+    with reading(layer.name), _opened(layer) as stream:
+        for member, data in members(stream):
+            over.one(member, data)
+        found = stream.rest()
+    if found != layer.diff_id:
         raise HashMismatch(
             f"{layer.name} unpacks to other bytes than the image's config names: "
             f"expected {layer.diff_id}, found {found}",
@@ -71,25 +61,15 @@ def apply(layer: Packed, root: Path) -> int:
     return stream.size
 
 
-class _Hashed:
-    """A stream that hashes and counts what is read of it."""
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream, self._name = stream, name
-        self.hasher = hashlib.sha256()
-        self.size = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self.hasher.update(data)
-        self.size += len(data)
-        if self.size > LARGEST:
-            raise PackageRefused(f"{self._name}: more than {LARGEST >> 30} GiB unpacked")
-        return data
+def size(layer: Packed) -> int:
+    """Return the size of the layer's tar in bytes; raises what :func:`apply` raises."""
+    with reading(layer.name), _opened(layer) as stream:
+        stream.rest()
+    return stream.size
 
 
 @contextmanager
-def _opened(layer: Packed) -> Iterator[_Hashed]:
+def _opened(layer: Packed) -> Iterator[Hashed]:
     kind = layer.media_type.rpartition("+")[2].rpartition(".")[2]
     with layer.path.open("rb") as file:
         opened: Any = file
@@ -98,19 +78,17 @@ def _opened(layer: Packed) -> Iterator[_Hashed]:
         elif kind == "zstd":
             opened = _zstd(layer.name)(file)
         with opened:
-            yield _Hashed(cast(IO[bytes], opened), layer.name)
+            yield Hashed(cast(IO[bytes], opened), layer.name)
 
 
 def _zstd(name: str) -> Any:
-    try:
-        from compression.zstd import ZstdFile  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
+    if zstd is None:
         raise ToolMissing(
             f"{name} is compressed by zstd, which this Python can't read",
             hint="run harness with Python 3.14 or newer, or copy the image with gzip layers: "
             "skopeo copy --dest-compress-format gzip",
-        ) from None
-    return ZstdFile
+        )
+    return zstd.ZstdFile
 
 
 class _Over:
@@ -120,12 +98,9 @@ class _Over:
         self.root, self.name = root, name
         self.added: set[str] = set()
 
-    def all(self, tar: tarfile.TarFile) -> None:
-        for member in tar:
-            self.one(tar, member)
-
-    def one(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = inner(member.name.lstrip("/"), self.name)
+    def one(self, member: tarfile.TarInfo, data: IO[bytes] | None) -> None:
+        """Apply one member; *data* is a regular file's."""
+        path = native(inner(member.name.lstrip("/"), self.name))
         if not path:
             return
         above, _, last = path.rpartition("/")
@@ -134,11 +109,14 @@ class _Over:
             self._hide_all(parent)
         elif last.startswith(WHITEOUT):
             if not last.startswith(WHITEOUT * 2):  # those are AUFS's own
-                self._hide(f"{parent}/{last.removeprefix(WHITEOUT)}".lstrip("/"))
+                hidden = last.removeprefix(WHITEOUT)
+                if hidden in ("", ".", ".."):
+                    raise PackageRefused(f"{self.name}: {member.name} hides what holds it")
+                self._hide(f"{parent}/{hidden}".lstrip("/"))
         else:
-            self._put(tar, member, f"{parent}/{last}".lstrip("/"))
+            self._put(member, data, f"{parent}/{last}".lstrip("/"))
 
-    def _put(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    def _put(self, member: tarfile.TarInfo, data: IO[bytes] | None, path: str) -> None:
         place = self.root / path
         parts = path.split("/")
         self.added.update("/".join(parts[:n]) for n in range(1, len(parts)))
@@ -148,44 +126,45 @@ class _Over:
                 place.mkdir(mode=0o755, parents=True)
             self.added.add(path)
             return
-        if not (member.isfile() or member.issym() or member.islnk()):
+        if data is None and not (member.issym() or member.islnk()):
             return  # a device or a pipe: an engine makes those that a job may have
-        first = self._linked(member) if member.islnk() else None
+        first = self._linked(member, place) if member.islnk() else None
+        target = pointed(member.name, member.linkname, self.name) if member.issym() else ""
         self._clear(place)
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.added.add(path)
         if first is not None:
             os.link(first, place, follow_symlinks=False)
-        elif member.issym():
-            os.symlink(member.linkname, place)
+        elif data is None:
+            os.symlink(target, place)
         else:
-            self._write(tar, member, place)
+            self._write(member, data, place)
         if not member.islnk():
             moment = max(0, int(member.mtime))
             os.utime(place, (moment, moment), follow_symlinks=False)
 
-    def _write(self, tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
-        source = tar.extractfile(member)
-        assert source is not None  # it is a regular file
+    def _write(self, member: tarfile.TarInfo, data: IO[bytes], place: Path) -> None:
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+            shutil.copyfileobj(data, file, 1 << 20)
             os.fchmod(file.fileno(), 0o755 if member.mode & 0o111 else 0o644)
 
-    def _linked(self, member: tarfile.TarInfo) -> Path:
-        above, _, last = inner(member.linkname.lstrip("/"), self.name).rpartition("/")
-        place = self.root / self._inside(above) / last
-        if not place.is_symlink() and not place.is_file():
+    def _linked(self, member: tarfile.TarInfo, place: Path) -> Path:
+        """Return the file that *member*, which takes *place*, is another name of."""
+        above, _, last = native(inner(member.linkname.lstrip("/"), self.name)).rpartition("/")
+        first = self.root / self._inside(above) / last
+        itself = place in (first, *first.parents)
+        if itself or not (first.is_symlink() or first.is_file()):
             raise PackageRefused(
-                f"{self.name}: {member.name} is a hard link to {member.linkname}, which is no file "
-                "of the image"
+                f"{self.name}: {member.name} is a hard link to {member.linkname}, which is no "
+                "other file of the image"
             )
-        return place
+        return first
 
     def _inside(self, folder: str) -> str:
         found = rooted.real(self.root, folder)
         if found is None:
-            raise PackageRefused(f"{self.name}: {folder} is a link that leads to itself")
+            raise PackageRefused(f"{self.name}: {told(folder)} is a link that leads to itself")
         return found
 
     def _hide_all(self, folder: str) -> None:

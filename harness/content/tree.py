@@ -73,6 +73,17 @@ def told(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode()
 
 
+def named(path: Path) -> str:
+    """Return a user's own relative *path* as text; raises PackageRefused where it is not UTF-8."""
+    try:
+        return told(str(path))
+    except UnicodeDecodeError as bad:
+        raise PackageRefused(
+            f"a file's name is not UTF-8: {os.fsencode(path)!r}",
+            hint="give the file another name",
+        ) from bad
+
+
 _REPORT = (
     "no honest package holds this; get the file from another source or report it to its author"
 )
@@ -84,19 +95,24 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 class Budget:
     """What a package may still unpack: bombs are refused before they burst."""
 
-    def __init__(self, package: str, packed: int, largest: int) -> None:
+    def __init__(
+        self, package: str, packed: int | None, largest: int, *, most: int | None = None
+    ) -> None:
+        """*packed* is the archive's size; None where an honest one may hold nothing but zeros."""
         self.package = package
-        self.left = MOST
+        self.most = self.left = most or MOST
         self.size = 0
         self.largest = largest
-        self.ratio = max(64 << 20, packed * RATIO)
+        self.ratio = largest if packed is None else max(64 << 20, packed * RATIO)
 
     def take(self, name: str, size: int) -> None:
         """Count a member of *size* bytes; raises PackageRefused, which names it, past the limit."""
         self.left -= 1
         self.size += size
         if self.left < 0:
-            raise PackageRefused(f"{self.package}: more than {MOST} files, at {name}", hint=_REPORT)
+            raise PackageRefused(
+                f"{self.package}: more than {self.most} files, at {name}", hint=_REPORT
+            )
         if self.size > self.largest:
             raise PackageRefused(
                 f"{self.package}: more than {self.largest >> 30} GiB unpacked, at {name}",
@@ -147,8 +163,7 @@ class Writer:
         """Make a symbolic link."""
         path = self._checked(name)
         self._folders(os.path.dirname(path), name)
-        _refuse_target(name, target, self.package)
-        target = native(target)
+        target = pointed(name, target, self.package)
         if path in self._links and os.readlink(path) == target:
             return
         try:
@@ -184,13 +199,16 @@ class Writer:
         return path
 
 
-def _refuse_target(name: str, target: str, package: str) -> None:
+def pointed(name: str, target: str, package: str) -> str:
+    """Return where the link *name* leads as this process must say it on disk; raises PackageRefused
+    where that is no path."""
     try:
         fine = 0 < len(target.encode()) <= LONGEST and "\0" not in target
     except UnicodeEncodeError:
         fine = False
     if not fine:
         raise PackageRefused(f"{package}: {name} is a link to no path", hint=_REPORT)
+    return native(target)
 
 
 def nodes(root: Path) -> Iterator[Node]:

@@ -14,7 +14,7 @@ from harness.content import scheme, wheel
 from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
 from harness.content.tree import RULES, merge, plant
-from harness.core.digest import short
+from harness.core.digest import hexadecimal, short
 from harness.core.errors import BuildFailed
 from harness.image import base, roots, trees
 from harness.image.image import ARCHITECTURES, FORMAT, Image, Layer, Settings, from_body
@@ -96,7 +96,7 @@ def environment(
 def _new(lock: Lock, store: Store) -> dict[str, int]:
     """Return the trees of packages that are still to be made, and the bytes of each package."""
     to = scheme.debian(lock.python)
-    wanted = {trees.deb_key(deb.digest): deb.digest for deb in lock.debs}
+    wanted = {trees.deb_key(deb.name, deb.digest): deb.digest for deb in lock.debs}
     wanted |= {trees.wheel_key(one.digest, to): one.digest for one in lock.packages}
     return {
         tree: store.path(digest).stat().st_size
@@ -124,14 +124,16 @@ def _known(lock: Lock, store: Store) -> Built | None:
         return None
     image = from_body(body)
     held = roots.trees(image.layers)
-    root, os_root = store.root / "t" / roots.name(held), store.root / "t" / _os_key(lock)
-    if not (root.is_dir() and os_root.is_dir() and all(map(store.has_tree, held))):
+    root, os_root = roots.name(held), _os_key(lock)
+    if not all(map(store.has_tree, (root, os_root, *held))):  # which marks them as used
         return None
-    return Built(image=image, root=root, interpreter=Interpreter(os_root, lock.python), rebuilt=0)
+    trees = store.root / "t"
+    interpreter = Interpreter(trees / os_root, lock.python)
+    return Built(image=image, root=trees / root, interpreter=interpreter, rebuilt=0)
 
 
 def _os_key(lock: Lock) -> str:
-    unpacked = {deb.name: trees.deb_key(deb.digest) for deb in lock.debs}
+    unpacked = {deb.name: trees.deb_key(deb.name, deb.digest) for deb in lock.debs}
     return key("os", sorted(unpacked.items()), lock.python, LAYOUT)
 
 
@@ -243,7 +245,7 @@ def layered(
     Trees that aren't *fresh*, made a moment ago, are read through before they get a digest:
     raises StoreDamaged for one that isn't as it was made.
     """
-    keys = {title: key("layer", group, RULES) for title, group in groups.items()}
+    keys = {title: _layer_key(group) for title, group in groups.items()}
     known = {title: store.recall("layer", keys[title]) for title in groups}
     missing = [title for title, body in known.items() if body is None]
     where = str(store.root)
@@ -257,9 +259,13 @@ def layered(
     return tuple(Layer(title=t, trees=groups[t], **known[t]) for t in groups), len(missing)
 
 
+def _layer_key(group: tuple[str, ...]) -> str:
+    return key("layer", group, RULES, LAYOUT)
+
+
 def publish(image: Image, store: Store) -> None:
     """Keep *image* where its config's digest finds it."""
-    store.remember("image", image.config.removeprefix("sha256:"), image.body())
+    store.remember("image", hexadecimal(image.config), image.body())
 
 
 def _os_root(store: Store, unpacked: Mapping[str, str], python: str) -> Path:
@@ -278,6 +284,11 @@ def _os_root(store: Store, unpacked: Mapping[str, str], python: str) -> Path:
 
 def _compressor(root: Path) -> str:
     """Name what compresses the layers: the zlib in *root* by its file and bytes, and the level."""
-    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1.*"))))
+    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1.*"))), None)
+    if library is None:
+        raise BuildFailed(
+            "the environment's OS packages hold no zlib, by which its layers are compressed",
+            hint="lock the environment again: Python itself depends on zlib1g",
+        )
     version = library.name.removeprefix("libz.so.")
     return f"zlib {version} {short(files.digest_of(library))} level {LEVEL}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
+from harness.content.tree import named
 from harness.core.errors import ToolMissing
 from harness.spec.project import Project
 from harness.world import process
@@ -17,7 +19,8 @@ def files(project: Project) -> dict[str, Path]:
 
     That is what git knows or would add (without git: every file), minus hidden files, tests,
     documentation, Harness' own settings, the folder of the declared data, the artifact and the
-    ledger. A change in any of the left-out files changes no image.
+    ledger. A change in any of the left-out files changes no image. Raises PackageRefused for a name
+    that is not UTF-8.
     """
     data = project.data
     declared = {p for p in (data.train, data.dev, data.holdout) if p} if data else set()
@@ -27,7 +30,7 @@ def files(project: Project) -> dict[str, Path]:
     for name in sorted(_listed(project.folder)):
         path = project.folder / name
         if path.is_file() and _is_code(name) and not declared & {path, *path.parents}:
-            found[name] = path
+            found[named(Path(name))] = path
     return found
 
 
@@ -49,5 +52,5 @@ def _listed(folder: Path) -> list[str]:
     except ToolMissing:
         asked = None
     if asked is not None and asked.code == 0:
-        return [name for name in asked.stdout.decode().split("\0") if name]
+        return [name for name in map(os.fsdecode, asked.stdout.split(b"\0")) if name]
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]

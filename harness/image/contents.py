@@ -88,7 +88,7 @@ def _key(item: Item, side: Side) -> str:
     if item.digest is None:
         return item.identity
     if item.room == DEBIAN:
-        return trees.deb_key(item.digest)
+        return trees.deb_key(item.name, item.digest)
     return trees.wheel_key(item.digest, side.scheme or scheme.debian(side.python))
 
 

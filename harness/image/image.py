@@ -1,7 +1,7 @@
 """An image: a config and layers, as values.
 
 Format: OCI image specification 1.1, ``config.md`` and ``layer.md``. The manifest names compressed
-layers, so it belongs to what leaves the machine: ``packed.py``.
+layers, so it belongs to what leaves the machine: ``pack.py``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.core import canonical
+from harness.core.digest import hexadecimal
 
 
 def key(*parts: object) -> str:
     """Return the store's key for what is a function of *parts*."""
-    return canonical.digest(list(parts)).removeprefix("sha256:")[:24]
+    return hexadecimal(canonical.digest(list(parts)))[:24]

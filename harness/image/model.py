@@ -12,9 +12,9 @@ from typing import Any
 import harness.runtime
 from harness.content import scheme
 from harness.content.interpreter import Interpreter
-from harness.content.tree import RULES, Writer
+from harness.content.tree import RULES, Writer, named
 from harness.core import canonical
-from harness.core.digest import Digest
+from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import BuildFailed
 from harness.image import build, pack, roots
 from harness.image.image import FORMAT, Image, Settings, from_body
@@ -23,13 +23,7 @@ from harness.lock.lock import LAYOUT
 from harness.world import files, process
 from harness.world.store import Store
 
-HOMES = {
-    "runtime": "opt/harness",
-    "settings": "opt/model",
-    "code": "app",
-    "artifact": "artifact",
-}
-"""The layers of a model, and where each lies in the image."""
+HOMES = roots.HOMES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,9 +85,12 @@ def settings_tree(settings: Mapping[str, Any], store: Store) -> str:
 
 
 def below(folder: Path) -> dict[str, Path]:
-    """Return every file below *folder*, by its relative path."""
+    """Return every file below *folder*, by its relative path.
+
+    Raises PackageRefused for a name that is not UTF-8.
+    """
     return {
-        str(path.relative_to(folder)): path
+        named(path.relative_to(folder)): path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
@@ -139,7 +136,7 @@ def assemble(
 def find(digest: Digest, store: Store) -> Image | None:
     """Return the image of a config's or a manifest's digest, if the store has its every part."""
     config = pack.named(digest, store) or digest
-    body = store.recall("image", config.removeprefix("sha256:"))
+    body = store.recall("image", hexadecimal(config))
     if body is None or body.get("format") != FORMAT:
         return None
     image = from_body(body)
@@ -151,7 +148,10 @@ def runnable(image: Image, store: Store) -> Runnable:
     """Return *image* laid out on disk; its environment's root is shared by all its models."""
     labels = dict(image.settings.labels)
     if "harness.environment.config" not in labels:
-        raise BuildFailed(f"{image.config} is not a model's image")
+        raise BuildFailed(
+            f"{image.config} is not a model's image",
+            hint="an environment's image holds no model; harness build makes a model's image",
+        )
     own = {layer.title: layer for layer in image.layers if layer.title in HOMES}
     return Runnable(
         root=roots.environment(image, store),

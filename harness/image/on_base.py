@@ -15,7 +15,7 @@ from harness.content import stack
 from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
 from harness.content.tree import RULES, Writer, nodes
-from harness.core.digest import Digest, short
+from harness.core.digest import hexadecimal, short
 from harness.core.errors import BuildFailed, PackageConflict
 from harness.image import base, build, roots, trees, whiteouts
 from harness.image.build import ENV, Built, Progress
@@ -24,7 +24,7 @@ from harness.image.key import key
 from harness.image.pack import LEVEL
 from harness.image.trees import Order
 from harness.lock import base_image
-from harness.lock.base_image import Pulled
+from harness.lock.base_image import BaseLayer, Pulled
 from harness.lock.lock import LAYOUT, Base, Lock
 from harness.world import files, process, rooted
 from harness.world.store import Store
@@ -73,21 +73,29 @@ def ground(pulled: Pulled, store: Store, progress: Progress = lambda _: None) ->
 
 def tree(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> str:
     """Return the store's key of what the layers of *pulled* are together."""
-    name = f"base-{key(pulled.manifest, stack.RULES)}"
+    name = _tree_key(pulled)
 
     def fill(root: Path) -> None:
         for number, layer in enumerate(pulled.layers, 1):
             progress(f"unpacking layer {number} of {len(pulled.layers)} of the base image")
-            packed = stack.Packed(
-                path=store.whole(layer.digest),
-                diff_id=layer.diff_id,
-                media_type=layer.media_type,
-                name=f"layer {number} of the base image",
-            )
-            store.remember("tar", _hex(layer.diff_id), stack.apply(packed, root))
+            size = stack.apply(_packed(number, layer, store), root)
+            store.remember("tar", hexadecimal(layer.diff_id), size)
 
     store.tree(name, fill)
     return name
+
+
+def _tree_key(pulled: Pulled) -> str:
+    return f"base-{key(pulled.manifest, stack.RULES)}"
+
+
+def _packed(number: int, layer: BaseLayer, store: Store) -> stack.Packed:
+    return stack.Packed(
+        path=store.whole(layer.digest),
+        diff_id=layer.diff_id,
+        media_type=layer.media_type,
+        name=f"layer {number} of the base image",
+    )
 
 
 def mounts(pulled: Pulled, store: Store, progress: Progress = lambda _: None) -> str:
@@ -107,9 +115,13 @@ def mounts(pulled: Pulled, store: Store, progress: Progress = lambda _: None) ->
             if found is None or not (below / found).is_dir():
                 writer.folder(folder)
 
-    name = key("mounts", pulled.manifest, stack.RULES, LAYOUT)
+    name = _mounts_key(pulled)
     store.tree(name, fill)
     return name
+
+
+def _mounts_key(pulled: Pulled) -> str:
+    return key("mounts", pulled.manifest, stack.RULES, LAYOUT)
 
 
 def _taken(folder: str) -> PackageConflict:
@@ -145,11 +157,12 @@ def _known(lock: Lock, store: Store) -> Built | None:
         return None
     image = from_body(body)
     held = roots.trees(image.layers)
-    root = store.root / "t" / roots.name(held)
+    name = roots.name(held)
     blobs = (layer.blob for layer in image.layers if layer.blob)
-    whole = root.is_dir() and all(map(store.has_tree, held))
+    whole = all(map(store.has_tree, (name, *held)))  # which marks them as used
     if not whole or not all(store.has(blob.digest) for blob in blobs):
         return None
+    root = store.root / "t" / name
     return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=0)
 
 
@@ -207,11 +220,16 @@ def _build(lock: Lock, store: Store, workers: int, progress: Progress, order: Or
 def _theirs(pulled: Pulled, below: str, store: Store) -> tuple[Layer, ...]:
     """Return the layers of others. What they are together on disk goes with the last one."""
     last = len(pulled.layers)
+
+    def size(number: int, layer: BaseLayer) -> int:
+        name = hexadecimal(layer.diff_id)  # whose record may have been collected
+        return int(store.record("tar", name, lambda: stack.size(_packed(number, layer, store))))
+
     return tuple(
         Layer(
             title=f"{FOREIGN}{number}",
             diff_id=layer.diff_id,
-            size=int(store.recall("tar", _hex(layer.diff_id)) or 0),
+            size=size(number, layer),
             trees=(below,) if number == last else (),
             blob=Blob(digest=layer.digest, size=layer.size, media_type=layer.media_type),
         )
@@ -263,10 +281,6 @@ def _compressor(on: Base, shipped: Interpreter, store: Store) -> str:
 
     version = store.record("zlib", key(on.manifest, on.scheme.program), ask)
     return f"zlib {version} of base {short(on.manifest)} level {LEVEL}"
-
-
-def _hex(digest: Digest) -> str:
-    return digest.removeprefix("sha256:")
 
 
 def _holds(store: Store, name: str) -> bool:

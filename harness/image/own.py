@@ -7,20 +7,21 @@ that was built here. What makes it ours is that its config is, to the byte, what
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import shutil
 import tarfile
-import zlib
 from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
+from harness.content.members import Hashed, members, reading
+from harness.content.stack import WHITEOUT
 from harness.content.tree import MOMENT, Writer, merge, native
-from harness.core.digest import Digest, hexadecimal, of_hex
-from harness.core.errors import HashMismatch, PackageRefused
+from harness.core.digest import hexadecimal
+from harness.core.errors import BuildFailed, HashMismatch, PackageRefused
 from harness.image import build, model, tar
 from harness.image.gather import Gathered
 from harness.image.image import Blob, Image, Layer, Settings
@@ -36,7 +37,8 @@ _PIECE = 1 << 20
 def recognised(found: Gathered, store: Store) -> Image | None:
     """Return the image that was pulled as *found*, if it is one of ours; None if it is another's.
 
-    Raises HashMismatch when a layer, unpacked, is not what the config names.
+    Raises HashMismatch when a layer, unpacked, is not what the config names, and BuildFailed when
+    a process that unpacks was killed. One on a base image is ours only where it was built here.
     """
     config = store.read(found.parts.config.digest)
     sketch = _image(json.loads(config), found.parts.layers)
@@ -44,10 +46,17 @@ def recognised(found: Gathered, store: Store) -> Image | None:
         return None
     image = model.find(sketch.config, store)
     if image is None:
+        if any(layer.foreign for layer in sketch.layers):
+            return None  # what others made isn't unpacked as a layer of ours
         try:
             image = _unpacked(sketch, store)
         except PackageRefused:
-            return None  # a base image of others is in it
+            return None  # no layer of ours is like that
+        except BrokenProcessPool as killed:
+            raise BuildFailed(
+                "a process that unpacked the image was killed, as happens when memory runs out",
+                hint="run the same command again: it goes on from here",
+            ) from killed
         build.publish(image, store)
     store.remember("manifest", hexadecimal(found.digest), {"image": image.config})
     return image
@@ -106,37 +115,14 @@ def _laid(where: str, layer: Layer) -> Layer:
     return replace(layer, size=int(size))
 
 
-class _Hashed:
-    """A file that is read once, and its digest."""
-
-    def __init__(self, file: gzip.GzipFile) -> None:
-        self._file, self._hasher = file, hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._hasher.update(chunk)
-        return chunk
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of the whole file, what was not read yet included."""
-        while self.read(_PIECE):
-            pass
-        return of_hex(self._hasher.hexdigest())
-
-
 def _unpack(blob: Path, layer: Layer, root: Path) -> None:
     """Unpack a layer of ours below *root*; raises HashMismatch when it is not that layer."""
     writer = Writer(root, f"layer {layer.title}")
-    try:
-        with gzip.open(blob) as raw:
-            hashed = _Hashed(raw)
-            with tarfile.open(fileobj=hashed, mode="r|") as opened:  # type: ignore[call-overload]
-                for member in opened:
-                    _place(member, opened, writer)
-            found = hashed.digest
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as broken:
-        raise PackageRefused(f"layer {layer.title} is no tar in gzip: {broken}") from broken
+    with reading(writer.package), gzip.open(blob) as raw:
+        stream = Hashed(cast(IO[bytes], raw), writer.package)
+        for member, data in members(stream):
+            _place(member, data, writer)
+        found = stream.rest()
     if found != layer.diff_id:
         raise HashMismatch(
             f"layer {layer.title} ({blob.name}) unpacks to other bytes than the image's config "
@@ -145,17 +131,18 @@ def _unpack(blob: Path, layer: Layer, root: Path) -> None:
         )
 
 
-def _place(member: tarfile.TarInfo, opened: tarfile.TarFile, writer: Writer) -> None:
+def _place(member: tarfile.TarInfo, data: IO[bytes] | None, writer: Writer) -> None:
+    if member.name.rpartition("/")[2].startswith(WHITEOUT):
+        raise PackageRefused(f"{writer.package}: {member.name} hides what lies below")
     if member.isdir():
         writer.folder(member.name)
     elif member.issym():
         writer.link(member.name, member.linkname)
-    elif member.isreg():
+    elif data is not None:
         writer.file(member.name, b"", executable=bool(member.mode & 0o100))
-        source, path = opened.extractfile(member), writer.root / native(member.name)
-        assert source is not None
+        path = writer.root / native(member.name)
         with path.open("ab") as file:
-            shutil.copyfileobj(source, file, _PIECE)
+            shutil.copyfileobj(data, file, _PIECE)
         os.utime(path, (MOMENT, MOMENT))
     else:
         raise PackageRefused(f"{writer.package}: {member.name} is neither file, folder nor link")

@@ -17,12 +17,12 @@ from typing import Any
 from harness.content.interpreter import Interpreter
 from harness.content.tree import merge
 from harness.core import canonical
-from harness.core.digest import Digest, of_bytes, of_hex
+from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import BuildFailed, StoreDamaged
 from harness.image import roots, tar
 from harness.image.image import CONFIG, Blob, Image, Layer
 from harness.image.key import key
-from harness.world.store import Store
+from harness.world.store import REPAIR, Store
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LEVEL = 6
@@ -95,13 +95,13 @@ def packed(
     whole = Packed(image=image, blobs=blobs)
     store.add(image.config_bytes)
     store.add(whole.manifest_bytes)
-    store.remember("manifest", _name(whole.digest), {"image": image.config})
+    store.remember("manifest", hexadecimal(whole.digest), {"image": image.config})
     return whole
 
 
 def named(digest: Digest, store: Store) -> Digest | None:
     """Return the config digest of the image that was packed under a manifest's *digest*."""
-    body: Mapping[str, Any] | None = store.recall("manifest", _name(digest))
+    body: Mapping[str, Any] | None = store.recall("manifest", hexadecimal(digest))
     return None if body is None else Digest(body["image"])
 
 
@@ -116,12 +116,8 @@ def tarred(layer: Layer, store: Store) -> Iterator[bytes]:
         raise StoreDamaged(
             f"the files of layer {layer.title!r} are not those it was built from: "
             f"expected {layer.diff_id}, found {found}",
-            hint="harness store check --repair, then run the same command again",
+            hint=REPAIR,
         )
-
-
-def _name(digest: Digest) -> str:
-    return digest.removeprefix("sha256:")
 
 
 def _key(layer: Layer, image: Image) -> str:
@@ -155,7 +151,10 @@ def _compress(layer: Layer, shipped: Interpreter, store: Store) -> Blob:
                 deflater.wait()
                 raise
             if deflater.wait():
-                raise BuildFailed("the compressor of the image's own interpreter failed")
+                raise BuildFailed(
+                    "the compressor, which the image's own interpreter runs, failed or was killed",
+                    hint="run the same command again; if it fails again: harness store check",
+                )
             out.flush()
             os.fsync(out.fileno())
         size = made.stat().st_size

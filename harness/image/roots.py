@@ -14,8 +14,13 @@ from harness.image.image import Image, Layer
 from harness.image.key import key
 from harness.world.store import Store
 
-OWN = frozenset({"runtime", "settings", "code", "artifact"})
-"""The titles of a model's own layers."""
+HOMES = {
+    "runtime": "opt/harness",
+    "settings": "opt/model",
+    "code": "app",
+    "artifact": "artifact",
+}
+"""A model's own layers by their titles, and where each lies in the image."""
 
 
 def trees(layers: Iterable[Layer]) -> tuple[str, ...]:
@@ -44,7 +49,7 @@ def lay(trees: Iterable[str], store: Store, *, theirs: Iterable[str] = ()) -> Pa
 
 def environment(image: Image, store: Store) -> Path:
     """Return the root of the environment that *image* is, or stands on: all its models share it."""
-    layers = tuple(layer for layer in image.layers if layer.title not in OWN)
+    layers = tuple(layer for layer in image.layers if layer.title not in HOMES)
     foreign = trees(layer for layer in layers if layer.foreign)
     return lay(trees(layers), store, theirs=foreign)
 

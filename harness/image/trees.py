@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from harness.content import bytecode, deb, wheel
@@ -21,20 +22,20 @@ from harness.world.store import Store
 Order = Callable[[list[str]], list[str]]
 
 
-def deb_key(digest: Digest) -> str:
-    """Return the store's key of the tree that a Debian package becomes."""
-    return key("deb", digest, RULES)
+def deb_key(name: str, digest: Digest) -> str:
+    """Return the store's key of the tree that a Debian package becomes, called by its *name*."""
+    return key("deb", name, digest, RULES)
 
 
 def wheel_key(digest: Digest, to: Scheme) -> str:
     """Return the store's key of the tree that a wheel becomes for the interpreter of a scheme."""
-    return key("wheel", digest, to.program, to.site, to.scripts, to.prefix, RULES)
+    return key("wheel", digest, asdict(to), RULES)
 
 
 def of_deb(where: str, name: str, digest: Digest) -> str:
     """Unpack a Debian package; return the tree's key."""
     store = Store(Path(where))
-    tree = deb_key(digest)
+    tree = deb_key(name, digest)
     store.tree(tree, lambda root: deb.unpack(store.whole(digest), name, root))
     return tree
 

@@ -192,6 +192,8 @@ def contents(lock: Lock) -> dict[str, Any]:
             "manifest": lock.base.manifest,
             "program": lock.base.scheme.program,
             "site": lock.base.scheme.site,
+            "scripts": lock.base.scheme.scripts,
+            "prefix": lock.base.scheme.prefix,
             "moved": sorted(move.name for move in lock.base.moved),
         }
     return {

@@ -2,7 +2,8 @@
 
 ``partial/<hex>`` in the store's root holds the first bytes of the blob with that digest. They
 outlive a broken connection and a killed process: whoever wants the blob next goes on from there.
-Only bytes that have the digest are ever moved to the blobs.
+Only bytes that have the digest are ever moved to the blobs. What nobody goes on with is garbage
+(``store_gc``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.core.digest import Digest, hexadecimal, of_hex
-from harness.world import files
+from harness.world import files, use
 from harness.world.store import Store
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -71,8 +72,10 @@ def begun(store: Store, digest: Digest) -> Iterator[Partial | None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.locked(store.root / "locks" / f"partial-{hexadecimal(digest)[:24]}"):
         if sound(store, digest):  # another process was faster
+            path.unlink(missing_ok=True)
             yield None
             return
+        use.touched(store.root, path)  # so that no collector takes it from us
         try:
             with path.open("ab+") as file:
                 yield Partial(file, digest, store)

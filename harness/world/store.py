@@ -1,12 +1,16 @@
 """The blob store and what is derived from it, in the user's cache.
 
-Four kinds of names under one root, each appearing whole or not at all:
+Names under one root, each appearing whole or not at all:
 
 ``blobs/sha256/<hex>``  files by the digest of their bytes
 ``t/<key>``             unpacked trees; never changed after they appear
 ``d/<kind>/<key>.json`` records that are functions of their key, each with its own digest;
                         ``d/tree/<key>.json`` is the seal of a tree: what it held at first
 ``run/<name>``          scratch folders, each locked by the process that uses it
+``partial/<hex>``       the first bytes of blobs on their way here (``partial``): the exception
+
+A blob is synced before it gets its name. Trees and records are not: they can be made again, and
+what a power failure takes of them is found by their seals and digests.
 
 ``store_check`` reads it all against the digests, ``store_gc`` removes what nobody uses.
 """
@@ -65,14 +69,13 @@ class Store:
     def _damaged(self, digest: Digest) -> StoreDamaged:
         return StoreDamaged(
             f"{self.path(digest)} does not hold the bytes of its name",
-            hint=f"rm {self.path(digest)}, then run the same command again "
-            "(harness store check looks for more like it)",
+            hint=REPAIR,
         )
 
     def add(self, data: bytes) -> Digest:
-        """Keep *data*; return its digest."""
+        """Keep *data*, also where the store has it damaged; return its digest."""
         digest = of_bytes(data)
-        if not self.has(digest):
+        if not self.has(digest) or files.digest_of(self.path(digest)) != digest:
             files.write_atomic(self.path(digest), data)
         return digest
 
@@ -103,7 +106,8 @@ class Store:
         return digest
 
     def take(self, path: Path) -> Digest:
-        """Keep the file at *path*, which is on the store's own file system, and moves into it."""
+        """Keep the file at *path*, which is on the store's own file system, synced, and moves into
+        it."""
         digest = files.digest_of(path)
         target = self.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,8 +118,8 @@ class Store:
     def tree(self, key: str, fill: Callable[[Path], None], *, of: Sequence[str] = ()) -> Path:
         """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new.
 
-        What *fill* made is sealed. *of* names the trees whose files it links, where it has none
-        of its own.
+        What *fill* made is sealed, and not synced. *of* names the trees whose files it links, where
+        it has none of its own.
         """
         target = self.root / "t" / key
         if self.has_tree(key):
@@ -147,6 +151,12 @@ class Store:
         """Read trees through; raises StoreDamaged, naming the first file that isn't as sealed."""
         for key in keys:
             expected = self.sealed(key)
+            if expected is None and self.record_path(SEAL, key).exists():
+                raise StoreDamaged(
+                    f"{self.record_path(SEAL, key)} doesn't say any more what the tree held "
+                    "(likely cause: power was lost while it was written)",
+                    hint=REPAIR,
+                )
             found = expected is not None and seal.first_difference(self.root / "t" / key, expected)
             if found:
                 raise StoreDamaged(

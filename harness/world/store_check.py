@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import canonical
-from harness.core.digest import of_hex
+from harness.core.digest import hexadecimal, of_hex
 from harness.world import seal, store_copies, use
 from harness.world.store import SEAL, Store, opened, remove
 
@@ -96,15 +96,7 @@ def _records(on: _Checking) -> Iterator[Damage]:
         with suppress(FileNotFoundError):
             data = seal.read(path)
             on.done.bytes += len(data)
-            try:
-                value = opened(data)
-                whole = canonical.dumps(
-                    {"sha256": canonical.digest(value).removeprefix("sha256:"), "value": value}
-                )
-            except ValueError:
-                value, whole = None, b""
-            if whole == data:
-                on.values[path.parent.name, path.stem] = value
+            if _kept(on, path, data):
                 continue
             yield Damage(
                 kind="record",
@@ -113,6 +105,18 @@ def _records(on: _Checking) -> Iterator[Damage]:
                 cause="the disk, the memory or an edit",
                 remedy=_AGAIN,
             )
+
+
+def _kept(on: _Checking, path: Path, data: bytes) -> bool:
+    """Keep the value of a record's bytes for what is judged by it; tell whether they are whole."""
+    try:
+        value = opened(data)
+        whole = canonical.dumps({"sha256": hexadecimal(canonical.digest(value)), "value": value})
+    except ValueError:
+        return False
+    if whole == data:
+        on.values[path.parent.name, path.stem] = value
+    return whole == data
 
 
 _AGAIN = "it is made again when it is needed"
@@ -162,7 +166,7 @@ def _trees(on: _Checking) -> Iterator[Damage]:
     """Yield damaged trees: first those with files of their own, then those that link them."""
     keys = sorted(path.name for path in (on.store.root / "t").glob("*") if path.is_dir())
     on.done.trees = len(keys)
-    whole: dict[str, Any] = {key: on.values.get((SEAL, key)) for key in keys}
+    whole: dict[str, Any] = {key: _seal(on, key) for key in keys}
     own = [key for key in keys if (body := whole[key]) is None or "of" not in body]
     found = _all(lambda key: _tree(on, key, whole[key]), own)
     yield from found
@@ -171,6 +175,15 @@ def _trees(on: _Checking) -> Iterator[Damage]:
         if damage := _planted(on, key, whole[key]["of"], bad):
             bad.add(key)
             yield damage
+
+
+def _seal(on: _Checking, key: str) -> Any:
+    """Return the seal of a tree, also of one that was made since the records were read."""
+    if (SEAL, key) not in on.values:
+        path = on.store.record_path(SEAL, key)
+        with suppress(FileNotFoundError):
+            _kept(on, path, seal.read(path))
+    return on.values.get((SEAL, key))
 
 
 def _tree(on: _Checking, key: str, body: Mapping[str, Any] | None) -> Damage | None:
@@ -195,8 +208,10 @@ def _planted(on: _Checking, key: str, parts: list[str], bad: set[str]) -> Damage
     left = list(parts)
     while left:
         part = left.pop()
-        body = on.values.get((SEAL, part))
+        body = _seal(on, part)
         if body is None or part in bad or not (on.store.root / "t" / part).is_dir():
+            if not root.exists():
+                return None  # both were collected meanwhile
             return _spoilt(
                 root, "", f"links files of the tree {part}, which is damaged or gone", ""
             )
@@ -228,10 +243,11 @@ def _images(on: _Checking, bad: set[str]) -> Iterator[Damage]:
     for (kind, key), value in sorted(on.values.items(), key=lambda item: item[0]):
         trees = trees_of(value) if kind in IMAGES else ()
         gone = [t for t in trees if t in bad or not (on.store.root / "t" / t).is_dir()]
-        if gone:
+        path = on.store.record_path(kind, key)
+        if gone and path.exists():  # or it was collected meanwhile, with its trees
             yield Damage(
                 kind="record",
-                path=str(on.store.record_path(kind, key)),
+                path=str(path),
                 what=f"names the tree {gone[0]}, which is damaged or gone",
                 cause="see there",
                 remedy=_AGAIN,

@@ -3,6 +3,7 @@
 A record that was used lately keeps the trees and blobs that it names; a tree is also kept for its
 own use, and a tree that links others goes with the first of them. Blobs that came from elsewhere
 (wheels, Debian packages, indices) stay unless they are asked for: they may not be offered again.
+A blob that came in part, and that nobody goes on with, is of no use to anyone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ PLANTED = b'"value":{"of":'
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Garbage:
-    """A ``tree``, ``record`` or ``blob`` that nothing in use needs; *bytes* are freed with it."""
+    """A ``tree``, ``record``, ``blob`` or ``partial`` blob that nothing in use needs; *bytes* are
+    freed with it."""
 
     kind: str
     path: str
@@ -98,6 +100,10 @@ def _garbage(store: Store, since: int, blobs: bool, keep: Set[str]) -> list[tupl
             continue
         if blobs or digest in made:
             out.append(("blob", path))
+    for path in sorted((store.root / "partial").glob("*")):
+        with suppress(FileNotFoundError):  # it has just become whole
+            if not _used(path, since):
+                out.append(("partial", path))
     return out
 
 

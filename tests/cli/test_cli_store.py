@@ -103,6 +103,20 @@ def test_what_the_store_takes(store: Store) -> None:
     assert (3, 3) == (body["parts"]["blobs"]["count"], body["parts"]["trees"]["count"])
 
 
+def test_a_layer_that_came_in_part_is_shown_and_collected(store: Store) -> None:
+    path = store.root / "partial" / ("a" * 64)
+    path.parent.mkdir()
+    path.write_bytes(bytes(4096))
+    os.utime(path, (0, 0))
+
+    shown = json.loads(harness(store.root, "store", "show", "--output", "json").stdout)
+    told = harness(store.root, "store", "gc")
+
+    assert 1 == shown["parts"]["partial"]["count"]
+    assert 4096 <= shown["parts"]["partial"]["bytes"]
+    assert "partials" in told.stdout and not path.exists()
+
+
 def test_a_store_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("")
 

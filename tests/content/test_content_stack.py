@@ -4,16 +4,20 @@ ever outside of the tree."""
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import stat
+import subprocess
+import sys
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from companies import tarred
 from packages import member
 
-from harness.content import stack
+from harness.content import members, stack
 from harness.content.stack import Packed
 from harness.core.digest import of_bytes
 from harness.core.errors import HashMismatch, PackageRefused, ToolMissing
@@ -25,8 +29,8 @@ TAR = "application/vnd.oci.image.layer.v1.tar"
 def applied(folder: Path, *layers: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
     root = folder / "root"
     root.mkdir(exist_ok=True)
-    for number, members in enumerate(layers):
-        tar = tarred(members)
+    for number, held in enumerate(layers):
+        tar = tarred(held)
         (folder / f"{number}").write_bytes(tar)
         layer = Packed(path=folder / f"{number}", diff_id=of_bytes(tar), media_type=TAR, name="it")
         assert len(tar) == stack.apply(layer, root)
@@ -192,3 +196,164 @@ def test_links_of_a_root_never_leave_it(tmp_path: Path, path: str, found: str | 
     (tmp_path / "loop").symlink_to("loop")
 
     assert found == rooted.real(tmp_path, path)
+
+
+def raw(folder: Path, tar: bytes) -> Packed:
+    (folder / "l").write_bytes(tar)
+    (folder / "root").mkdir(exist_ok=True)
+    return Packed(path=folder / "l", diff_id=of_bytes(tar), media_type=TAR, name="layer 1")
+
+
+def sparse(size: int) -> bytes:
+    """A tar of 1.5 KB with a file of *size* zeros, in GNU's old form (tar(5), "GNU tar")."""
+    header = bytearray(member("bomb", kind=tarfile.GNUTYPE_SPARSE)[0].tobuf(tarfile.GNU_FORMAT))
+    for at, number in ((386, size), (398, 0), (483, size)):
+        header[at : at + 12] = b"%011o\0" % number
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(1024)
+
+
+def sparse_pax(size: int) -> bytes:
+    """The same in the form of POSIX archives."""
+    out = io.BytesIO()
+    info, data = member("bomb", b"0\n" + bytes(510))
+    said = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
+    info.pax_headers = said
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("made", [sparse, sparse_pax])
+def test_a_sparse_file_is_refused_before_it_takes_any_room(tmp_path: Path, made) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(PackageRefused, match="bomb is a sparse file") as raised:
+        stack.apply(raw(tmp_path, made(300 << 20)), tmp_path / "root")
+
+    assert raised.value.hint
+    assert set() == names(tmp_path / "root")
+
+
+def test_more_bytes_or_members_than_any_layer_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = raw(tmp_path, tarred([member("a", bytes(5000)), member("b"), member("c")]))
+
+    monkeypatch.setattr(members, "MOST", 2)
+    with pytest.raises(PackageRefused, match="layer 1: more than 2 files, at c"):
+        stack.apply(layer, tmp_path / "root")
+    monkeypatch.setattr(members, "LARGEST", 4000)
+    with pytest.raises(PackageRefused, match="layer 1: more than 0 GiB unpacked"):
+        stack.apply(layer, tmp_path / "root")
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    large = member("name", b"x" * (members.HEADER + 1), kind=kind)
+
+    with pytest.raises(PackageRefused, match="extended header of 1048577 bytes"):
+        stack.apply(raw(tmp_path, tarred([large, member("a")])), tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "a/.wh.", "a/.wh..", "a/.wh..."])
+def test_a_whiteout_of_what_holds_it_is_refused_and_hides_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "beside").write_bytes(b"")
+
+    with pytest.raises(PackageRefused, match="hides what holds it"):
+        applied(tmp_path, [member("a/one", b"1")], [member(name)])
+
+    assert (tmp_path / "beside").exists()
+    assert {"a/one"} == names(tmp_path / "root")
+
+
+def test_a_hard_link_to_itself_or_to_what_it_takes_the_place_of_is_refused(tmp_path: Path) -> None:
+    for target in ("a/b", "a"):
+        with pytest.raises(PackageRefused, match=r"a is a hard link to a.*no other file"):
+            applied(tmp_path, [member("a/b", b"x")], [hard("a", target)])
+    with pytest.raises(PackageRefused, match="no other file"):
+        applied(tmp_path, [member("c", b"x"), hard("c", "c")])
+
+
+@pytest.mark.parametrize("target", ["", "caf\udce9"])
+def test_a_link_that_leads_to_no_path_is_refused(tmp_path: Path, target: str) -> None:
+    with pytest.raises(PackageRefused, match="to no path"):
+        applied(tmp_path, [link("a", target)])
+
+
+def test_a_layer_that_is_no_deflate_in_its_middle_is_refused(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(tarred([member("a", os.urandom(50_000))])))
+    data[30_000:30_100] = bytes(100)
+    data[10:13] = b"\xff\xff\xff"  # a block of a kind that there isn't
+    (tmp_path / "l").write_bytes(data)
+    layer = Packed(path=tmp_path / "l", diff_id=of_bytes(data), media_type=f"{TAR}+gzip", name="it")
+
+    for read in (lambda: stack.apply(layer, tmp_path), lambda: stack.size(layer)):
+        with pytest.raises(PackageRefused, match="it can't be read"):
+            read()
+
+
+def test_a_time_that_no_clock_shows_is_refused(tmp_path: Path) -> None:
+    info, data = member("a", b"x")
+    info.pax_headers = {"mtime": "1e400"}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(data))
+
+    with pytest.raises(PackageRefused, match="can't be read"):
+        stack.apply(raw(tmp_path, out.getvalue()), tmp_path / "root")
+
+
+APPLY = """
+import sys
+from pathlib import Path
+from harness.content import stack
+layer = stack.Packed(
+    path=Path(sys.argv[1]), diff_id=sys.argv[2], media_type="x.tar", name="layer 1"
+)
+stack.apply(layer, Path(sys.argv[3]))
+"""
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+def test_the_tree_is_the_same_in_every_locale(tmp_path: Path) -> None:
+    crt = "Főtanúsítvány.crt"
+    content = [member(f"é/{crt}", b"x"), link("to", f"é/{crt}"), hard("ő", f"é/{crt}")]
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=form, encoding="utf-8") as archive:
+            for info, data in content:
+                archive.addfile(info, io.BytesIO(data))
+        layer = raw(tmp_path, out.getvalue())
+        there = tmp_path / f"root-{form}"
+        there.mkdir()
+
+        subprocess.run(
+            [sys.executable, "-c", APPLY, layer.path, layer.diff_id, there],
+            env={**os.environ, **ASCII, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=True,
+        )
+
+        found = {os.fsencode(path.relative_to(there)) for path in there.rglob("*")}
+        assert {f"é/{crt}".encode(), "é".encode(), "ő".encode(), b"to"} == found
+        assert f"é/{crt}".encode() == os.readlink(os.fsencode(there / "to"))
+
+
+def test_the_size_of_a_layer_is_known_without_its_tree(tmp_path: Path) -> None:
+    tar = tarred([member("a", b"x" * 5000)])
+
+    assert len(tar) == stack.size(raw(tmp_path, tar))
+
+
+def test_members_are_not_held_once_they_are_read() -> None:
+    tar = tarred([member(f"a/{number}") for number in range(5000)])
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in members.members(members.Hashed(io.BytesIO(tar), "it")))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 5000 == count
+    assert peak < 1 << 20

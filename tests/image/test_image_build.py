@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.content import bytecode
+from harness.content.interpreter import Interpreter
 from harness.content.tree import nodes
 from harness.core.errors import BuildFailed
-from harness.image import build, validate
+from harness.image import build, model, pack, trees, validate
+from harness.image.image import Image, Layer, Settings
 from harness.lock.lock import Lock
 from harness.world.store import Store
 
@@ -73,14 +75,47 @@ def test_a_library_that_is_taken_away_is_named_with_who_needs_it(
     assert {"libm.so.6", "libc.so.6", "libgcc_s.so.1"} <= {m.library for m in missing}
 
 
-def test_a_compiler_that_cannot_run_is_an_error_and_no_image(tmp_path: Path) -> None:
-    from harness.content.interpreter import Interpreter
-
-    root = tmp_path / "root"
+def failing(root: Path) -> Interpreter:
+    """An interpreter that can't run."""
     (root / "usr/lib64").mkdir(parents=True)
     (root / "usr/lib64/ld-linux-x86-64.so.2").write_text("#!/bin/false\n")
     (root / "usr/lib64/ld-linux-x86-64.so.2").chmod(0o755)
+    return Interpreter(root, "3.11")
+
+
+def test_a_compiler_that_cannot_run_is_an_error_and_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
 
-    with pytest.raises(BuildFailed, match="bytecode"):
-        bytecode.compile_tree(Interpreter(root, "3.11"), tmp_path, tmp_path / "out")
+    with pytest.raises(BuildFailed, match="bytecode") as raised:
+        bytecode.compile_tree(failing(tmp_path / "root"), tmp_path, tmp_path / "out")
+
+    assert raised.value.hint
+
+
+def test_a_compressor_that_cannot_run_is_an_error_and_no_blob(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.tree("t", lambda root: (root / "a").write_text("x"))
+    made = trees.layer(str(store.root), ("t",), frozenset())
+    layer = Layer(title="t", trees=("t",), **made)  # type: ignore[arg-type]
+
+    with pytest.raises(BuildFailed, match="compressor") as raised:
+        pack._compress(layer, failing(tmp_path / "root"), store)
+
+    assert raised.value.hint
+    assert not (store.root / "blobs").exists()
+
+
+def test_an_environment_without_zlib_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="zlib") as raised:
+        build._compressor(tmp_path)
+
+    assert raised.value.hint
+
+
+def test_an_environment_is_no_model(tmp_path: Path) -> None:
+    image = Image(architecture="amd64", settings=Settings(env=()), layers=())
+
+    with pytest.raises(BuildFailed, match="not a model's image") as raised:
+        model.runnable(image, Store(tmp_path))
+
+    assert raised.value.hint

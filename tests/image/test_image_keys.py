@@ -12,16 +12,35 @@ from pathlib import Path
 
 import pytest
 
-from harness.content import scheme, tree
+from harness.content import scheme, stack, tree
 from harness.content.tree import Writer
 from harness.core.digest import Digest, of_bytes
-from harness.image import build, model, pack, trees
+from harness.image import build, model, on_base, pack, trees
 from harness.image.image import Image, Layer, Settings
 from harness.lock import lock as lock_room
-from harness.lock.lock import Deb, Lock
+from harness.lock.base_image import MOMENT, Pulled
+from harness.lock.lock import Base, Deb, Lock
 from harness.world.store import Store
 
 DIGEST = of_bytes(b"x")
+BASE = Base(
+    image=f"registry.example/python@{DIGEST}",
+    manifest=DIGEST,
+    python="3.11.2",
+    scheme=scheme.Scheme(
+        python="3.11", program="opt/bin/python3", site="opt/lib", scripts="opt/bin", prefix="opt"
+    ),
+    platform="manylinux_2_36",
+)
+PULLED = Pulled(
+    manifest=DIGEST,
+    config=DIGEST,
+    architecture="amd64",
+    layers=(),
+    env=(),
+    labels=(),
+    created=MOMENT,
+)
 
 
 def deb(name: str) -> Deb:
@@ -56,7 +75,11 @@ def values(lock: Lock, image: Image, store: Store) -> Iterator[tuple[str, Callab
     file = store.root / "file"
     file.write_text("x")
     yield "wheel", lambda: trees.wheel_key(DIGEST, scheme.debian("3.11"))
-    yield "deb", lambda: trees.deb_key(DIGEST)
+    yield "deb", lambda: trees.deb_key("thing", DIGEST)
+    yield "layer", lambda: build._layer_key(("t",))
+    yield "base tree", lambda: on_base._tree_key(PULLED)
+    yield "mounts", lambda: on_base._mounts_key(PULLED)
+    yield "on base", lambda: on_base._identity(replace(lock, debs=(), base=BASE))
     yield "os", lambda: build._os_key(lock)
     yield "compiler", lambda: build._compiler(lock)
     yield "environment", lambda: build._identity(lock)
@@ -65,11 +88,15 @@ def values(lock: Lock, image: Image, store: Store) -> Iterator[tuple[str, Callab
 
 
 CONSTANTS = {
-    "rules of trees": (("RULES", 99), {"wheel", "deb", "os", "compiler", "environment", "files"}),
-    "layout": (("LAYOUT", 99), {"os", "environment", "files"}),
-    "bytecode": (("BYTECODE", "marshal-9"), {"compiler", "environment"}),
-    "level": (("LEVEL", 9), {"environment"}),
-    "variables": (("ENV", ()), {"environment"}),
+    "rules of trees": (
+        ("RULES", 99),
+        {"wheel", "deb", "layer", "os", "compiler", "environment", "files", "on base"},
+    ),
+    "layout": (("LAYOUT", 99), {"layer", "os", "environment", "files", "mounts", "on base"}),
+    "bytecode": (("BYTECODE", "marshal-9"), {"compiler", "environment", "on base"}),
+    "level": (("LEVEL", 9), {"environment", "on base"}),
+    "variables": (("ENV", ()), {"environment", "on base"}),
+    "format": (("FORMAT", 99), {"environment", "on base"}),
 }
 
 
@@ -81,12 +108,44 @@ def test_a_change_of_a_rule_is_another_key(
     store = Store(tmp_path)
     before = {kind: make() for kind, make in values(lock, image, store)}
 
-    for module in (build, model, pack, tree, trees, lock_room):
+    for module in (build, model, on_base, pack, tree, trees, lock_room):
         if hasattr(module, constant):
             monkeypatch.setattr(module, constant, value)
     after = {kind: make() for kind, make in values(lock, image, store)}
 
     assert expected == {kind for kind in before if before[kind] != after[kind]}
+
+
+def test_a_change_of_how_layers_of_others_become_a_tree_is_another_key(
+    lock: Lock, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    before = {kind: make() for kind, make in values(lock, image, store)}
+
+    monkeypatch.setattr(stack, "RULES", 99)
+    after = {kind: make() for kind, make in values(lock, image, store)}
+
+    assert {"base tree", "mounts", "on base"} == {k for k in before if before[k] != after[k]}
+
+
+@pytest.mark.parametrize("place", ["python", "program", "site", "scripts", "prefix"])
+def test_a_wheel_for_another_place_is_another_tree_and_on_a_base_another_image(
+    lock: Lock, place: str
+) -> None:
+    other = replace(BASE.scheme, **{place: "other"})
+    on, moved = (
+        replace(lock, debs=(), base=replace(BASE, scheme=to)) for to in (BASE.scheme, other)
+    )
+
+    assert trees.wheel_key(DIGEST, BASE.scheme) != trees.wheel_key(DIGEST, other)
+    if place != "python":  # which a lock says besides
+        assert on.digest != moved.digest
+        assert on_base._identity(on) != on_base._identity(moved)
+
+
+def test_a_debian_package_called_otherwise_is_another_tree() -> None:
+    """Its name is in the tree: ``status.d/NAME``."""
+    assert trees.deb_key("one", DIGEST) != trees.deb_key("two", DIGEST)
 
 
 def test_another_compressor_is_another_key(image: Image, tmp_path: Path) -> None:

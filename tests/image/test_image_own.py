@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
+import tarfile
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from companies import tarred
+from packages import member
 
 from harness.core import canonical
 from harness.core.digest import Digest, of_bytes
-from harness.core.errors import HashMismatch
+from harness.core.errors import BuildFailed, HashMismatch
 from harness.image import build, gather, model, own, pack, roots
-from harness.image.image import Image, Settings
+from harness.image.image import FOREIGN, Image, Layer, Settings
 from harness.world import process
 from harness.world.store import Store
 
@@ -55,9 +63,14 @@ def built(store: Store, folder: Path) -> Image:
 
 def sent(image: Image, source: Store, target: Store) -> gather.Gathered:
     """What a pull leaves in the store of another machine."""
+    return arrived(image, target, [b"".join(pack.tarred(x, source)) for x in image.layers])
+
+
+def arrived(image: Image, target: Store, tars: list[bytes]) -> gather.Gathered:
+    """What a pull leaves of *image* there, when its layers are *tars*."""
     listed = []
-    for layer in image.layers:
-        data = gzip.compress(b"".join(pack.tarred(layer, source)), mtime=0)
+    for tar in tars:
+        data = gzip.compress(tar, mtime=0)
         listed.append({"mediaType": KIND, "digest": target.add(data), "size": len(data)})
     config = image.config_bytes
     document = {
@@ -171,3 +184,83 @@ def test_layers_that_are_not_those_of_the_config_are_refused(
         own.recognised(swapped, target)
 
     assert model.find(image.config, target) is None
+
+
+def forged(title: str, tars: list[bytes], target: Store) -> gather.Gathered:
+    """An image of others whose config is one that we could have written."""
+    layers = tuple(
+        Layer(title=f"{title}{n}", diff_id=of_bytes(tar), size=len(tar), trees=())
+        for n, tar in enumerate(tars, 1)
+    )
+    settings = Settings(env=(("A", "b"),), labels=(("harness.lock", "x"),))
+    return arrived(Image(architecture="amd64", settings=settings, layers=layers), target, tars)
+
+
+def test_an_image_on_a_base_of_others_is_none_of_ours(target: Store) -> None:
+    """What its layers are together is theirs to say: whiteouts, and files that replace others."""
+    lower = tarred([member("etc/secret", b"1"), member("etc/x", b"1")])
+    upper = tarred([member("etc/.wh.secret"), member("etc/x", b"2")])
+    found = forged(FOREIGN, [lower, upper], target)
+
+    assert own.recognised(found, target) is None
+    assert model.find(found.digest, target) is None
+    assert not (target.root / "t").exists()
+
+
+def test_an_image_on_a_base_that_was_built_here_is_still_ours(
+    source: Store, tmp_path: Path
+) -> None:
+    image = built(source, tmp_path / "code")
+    first, *others = image.layers
+    image = replace(image, layers=(replace(first, title=f"{FOREIGN}1"), *others))
+    build.publish(image, source)
+
+    assert image == own.recognised(sent(image, source, source), source)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        member("etc/.wh.secret"),
+        member("pipe", kind=tarfile.FIFOTYPE),
+        member("../up", b"x"),
+        member("bomb", kind=tarfile.GNUTYPE_SPARSE),
+    ],
+    ids=["whiteout", "pipe", "outside", "sparse"],
+)
+def test_a_layer_that_we_would_never_make_is_none_of_ours(
+    target: Store, bad: tuple[tarfile.TarInfo, bytes]
+) -> None:
+    fine = tarred([member("a", b"x")])
+
+    assert own.recognised(forged("python-", [fine], target), target) is not None
+    assert own.recognised(forged("python-", [fine, tarred([bad])], target), target) is None
+
+
+def test_a_sparse_file_of_a_layer_takes_no_room(target: Store, tmp_path: Path) -> None:
+    header = bytearray(member("bomb", kind=tarfile.GNUTYPE_SPARSE)[0].tobuf(tarfile.GNU_FORMAT))
+    for at, number in ((386, 300 << 20), (398, 0), (483, 300 << 20)):
+        header[at : at + 12] = b"%011o\0" % number
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+
+    assert own.recognised(forged("code", [bytes(header) + bytes(1024)], target), target) is None
+    assert not list((target.root).rglob("bomb"))
+
+
+def test_a_process_that_is_killed_is_an_error_that_says_so(
+    target: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed:
+        def submit(self, work: Callable[..., Any], *_: object) -> Any:
+            raise BrokenProcessPool("killed")
+
+    @contextmanager
+    def pool(_: int) -> Iterator[Killed]:
+        yield Killed()
+
+    monkeypatch.setattr(own.process, "pool", pool)
+
+    with pytest.raises(BuildFailed, match="killed") as raised:
+        own.recognised(forged("code", [tarred([member("a", b"x")])], target), target)
+    assert raised.value.hint

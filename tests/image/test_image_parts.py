@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import sys
 import tarfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,10 +102,22 @@ def test_the_interpreter_that_runs_this_test_needs_libc() -> None:
     assert any(name.startswith("libc.so") for name in parsed.needed)
 
 
-@given(st.binary(max_size=200))
-def test_no_bytes_crash_the_elf_reader(noise: bytes) -> None:
-    header = b"\x7fELF\x02\x01" + noise
+@given(st.data())
+def test_a_program_that_is_cut_short_or_spoilt_never_needs_what_it_does_not(
+    data: st.DataObject,
+) -> None:
+    whole = Path(sys.executable).resolve().read_bytes()
+    sound = elf.parse(whole)
+    assert sound is not None
+    cut = elf.parse(whole[: data.draw(st.integers(0, len(whole)))])
+    at, noise = data.draw(st.integers(6, 400)), data.draw(st.binary(min_size=1, max_size=64))
 
-    parsed = elf.parse(header + struct.pack("<Q", 0) * 8)
+    spoilt = elf.parse(whole[:at] + noise + whole[at + len(noise) :])
 
-    assert parsed is None or parsed.needed is not None
+    assert cut is None or set(cut.needed) <= set(sound.needed)
+    assert spoilt is None or at < 20 or spoilt.machine == sound.machine
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"#!/bin/sh\n" * 20, b"\x7fELF\x02\x01"])
+def test_what_is_no_program_is_none(data: bytes) -> None:
+    assert elf.parse(data) is None

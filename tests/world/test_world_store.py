@@ -34,8 +34,19 @@ def test_a_flipped_bit_is_found_and_named(tmp_path: Path) -> None:
     digest = store.add(b"hello")
     store.path(digest).write_bytes(b"hellp")
 
-    with pytest.raises(StoreDamaged, match=store.path(digest).name):
-        store.read(digest)
+    for read in (store.read, store.whole):
+        with pytest.raises(StoreDamaged, match=store.path(digest).name) as said:
+            read(digest)
+        assert "harness store check --repair" in said.value.hint
+
+
+def test_what_is_added_mends_what_the_disk_made_of_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = store.add(b"hello")
+    store.path(digest).write_bytes(b"hellp")
+
+    assert digest == store.add(b"hello")
+    assert b"hello" == store.read(digest)
 
 
 def test_a_stream_with_other_bytes_than_expected_leaves_nothing(tmp_path: Path) -> None:

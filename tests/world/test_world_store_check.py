@@ -196,3 +196,54 @@ def test_a_record_of_an_earlier_version_is_not_used_and_named(store: Store) -> N
 
     assert store.recall("size", "tree-one") is None
     assert "earlier version" in check(store).damages[0].what
+
+
+def test_what_is_built_while_a_store_is_read_is_whole(store: Store) -> None:
+    """The tree, the root and the image come after the records were read."""
+    made = []
+
+    def meanwhile(said: str) -> None:
+        if not made:
+            made.append(said)
+            trees = ("tree-one", scene.add_wheel(store, "three"))
+            scene.add_image(store, "second", trees)
+
+    done = check(store, repair=lambda _: True, progress=meanwhile)
+
+    assert [] == done.damages
+    assert (5, True) == (done.trees, bool(made))
+    assert (store.root / "t" / "root-second").is_dir()
+
+
+def test_what_is_collected_while_a_store_is_read_is_no_damage(store: Store) -> None:
+    gone = []
+
+    def meanwhile(said: str) -> None:
+        if "reading tree" in said and not gone:
+            gone.append(said)
+            for name in ("root-first", "tree-one", "tree-two"):
+                (store.root / "t" / name).rename(store.root / "run" / name)
+            store.record_path("image", "image-first").unlink()
+
+    damages = check(store, progress=meanwhile).damages
+
+    assert [] == damages and gone
+
+
+def test_a_tree_whose_seal_is_damaged_is_not_taken_for_one_that_is_new(store: Store) -> None:
+    scene.flip(store.record_path("tree", "tree-one"))
+
+    found = {(one.kind, Path(one.path).name) for one in all_of(store).damages}
+
+    assert {("record", "tree-one.json"), ("tree", "tree-one")} <= found
+    assert not (store.root / "t" / "tree-one").exists()
+
+
+def test_a_tree_whose_seal_a_power_failure_emptied_makes_no_layer(store: Store) -> None:
+    store.record_path("tree", "tree-one").write_bytes(b"")
+
+    with pytest.raises(StoreDamaged, match=r"tree-one\.json .*power was lost") as said:
+        store.sound(["tree-one"])
+    assert "harness store check --repair" in said.value.hint
+    all_of(store)
+    assert not (store.root / "t" / "tree-one").exists()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import store_scene as scene
 
-from harness.world import use
+from harness.core.digest import hexadecimal, of_bytes
+from harness.world import partial, use
 from harness.world.store import Store
 from harness.world.store_check import check
 from harness.world.store_gc import collect
@@ -40,7 +41,7 @@ def gc(store: Store, days: float = 30, **how) -> dict[str, set[str]]:  # type: i
     gone = collect(store, now=time.time_ns(), days=days, **how)
     return {
         kind: {Path(one.path).stem for one in gone if one.kind == kind}
-        for kind in ("tree", "record", "blob")
+        for kind in ("tree", "record", "blob", "partial")
     }
 
 
@@ -123,7 +124,7 @@ def test_bytes_freed_count_a_file_of_several_names_once(store: Store) -> None:
 def test_what_was_used_lately_is_no_garbage(store: Store) -> None:
     scene.age(store, 29)
 
-    assert {"tree": set(), "record": set(), "blob": set()} == gc(store)
+    assert {"tree": set(), "record": set(), "blob": set(), "partial": set()} == gc(store)
 
 
 def test_nothing_that_was_used_since_the_oldest_user_began_goes_however_it_is_asked_for(
@@ -176,6 +177,66 @@ def test_a_user_that_was_killed_keeps_nothing(store: Store) -> None:
 
     assert left - names(store, "locks/users"), "its mark is removed"
     assert {"root-first", "tree-one"} <= gone["tree"]
+
+
+BEGUN = """
+import sys
+from pathlib import Path
+from harness.core.digest import of_bytes
+from harness.world import partial
+from harness.world.store import Store
+store, data = Store(Path(sys.argv[1])), b"half a layer, and the other half"
+with partial.begun(store, of_bytes(data)) as blob:
+    print(blob.size, flush=True)
+    sys.stdin.readline()
+    blob.append(data[blob.size :])
+    blob.finish()
+print(store.read(of_bytes(data)) == data, flush=True)
+"""
+
+
+def test_the_first_bytes_of_a_blob_go_unless_somebody_goes_on_with_them(store: Store) -> None:
+    mine = half(store, b"half a layer, and the other half", 12)
+    nobodys = half(store, b"another layer", 3)
+    lately = half(store, b"of today", 3)
+    for path in (mine, nobodys):
+        os.utime(path, (0, 0))
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGUN, store.root],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as user:
+        assert user.stdin and user.stdout
+        assert "12\n" == user.stdout.readline()
+
+        gone = gc(store)
+
+        assert {nobodys.name} == gone["partial"]
+        assert [False, True, True] == [p.exists() for p in (nobodys, mine, lately)]
+        user.stdin.write("\n")
+        user.stdin.flush()
+        assert "True\n" == user.stdout.readline()
+        user.stdin.close()
+        user.wait()
+    assert [lately.name] == os.listdir(store.root / "partial")
+
+
+def half(store: Store, data: bytes, size: int) -> Path:
+    path = store.root / "partial" / hexadecimal(of_bytes(data))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data[:size])
+    return path
+
+
+def test_the_first_bytes_of_a_blob_that_came_otherwise_go_at_once(store: Store) -> None:
+    path = half(store, b"a layer", 3)
+    digest = store.add(b"a layer")
+
+    with partial.begun(store, digest) as blob:
+        assert blob is None
+
+    assert not path.exists()
 
 
 def test_a_seal_without_its_tree_goes_once_it_is_old(store: Store) -> None:
