@@ -10,7 +10,7 @@ import click
 from harness.cli import bench
 from harness.cli.output import emit, fails_well, output_option, progress, progress_done
 from harness.cli.place import source_option
-from harness.core.digest import Digest, short
+from harness.core.digest import Digest, is_digest, short
 from harness.core.errors import ImageMissing, ProvenanceMissing, SpecInvalid
 from harness.flows.evidence import Evidence, referrer_of
 from harness.image import gather, layout_read, model, own, pack, reference, remote
@@ -19,9 +19,6 @@ from harness.world import keys
 from harness.world.registry import Registry
 from harness.world.store import Store
 from harness.world.transfer import Progress
-
-LAYOUTS = ("oci:", "oci-archive:")
-"""How layouts are named, as skopeo does: ``oci:FOLDER[:TAG]`` and ``oci-archive:FILE[:TAG]``."""
 
 architecture_option = click.option(
     "--architecture",
@@ -108,7 +105,7 @@ def pull(what: str, architecture: str | None, output: str) -> None:
     store = bench.store()
     chosen = _architecture(architecture)
     told = _told("pulling")
-    if what.startswith(LAYOUTS):
+    if reference.is_layout(what):
         found, pinned = _from_layout(what, store, chosen, told), ""
     else:
         named = reference.parse(what)
@@ -147,14 +144,14 @@ def _packed(
     what: str, envs: str | None, store: Store, challenger: str, architecture: str
 ) -> tuple[str, Digest]:
     """Return its name and its manifest's digest; all that the manifest names is in the store."""
-    if what.startswith(LAYOUTS):
+    if reference.is_layout(what):
         found = _from_layout(what, store, architecture, _told("reading"))
         return what, found.digest
-    if reference.is_digest(what):
+    if is_digest(what):
         pulled = gather.here(Digest(what), store, architecture=architecture)
         if pulled is not None:
             return short(pulled.digest), pulled.digest
-    if what.startswith("sha256:") and not reference.is_digest(what):
+    if what.startswith("sha256:") and not is_digest(what):
         raise ImageMissing(f"{what} is no digest", hint="sha256: and 64 of 0-9, a-f")
     from harness.cli.image import image_of  # imports what builds, which a pull doesn't need
 
@@ -171,7 +168,7 @@ def _documents(what: str, digest: Digest, store: Store, key: Path | None) -> tup
     """Return what there is to say of an image of ours; of others' images, nothing."""
     from harness.cli.evidence import documents_of  # imports what builds
 
-    image = None if what.startswith(LAYOUTS) else model.find(digest, store)
+    image = None if reference.is_layout(what) else model.find(digest, store)
     if image is None:
         return ()
     try:
@@ -181,11 +178,8 @@ def _documents(what: str, digest: Digest, store: Store, key: Path | None) -> tup
 
 
 def _from_layout(what: str, store: Store, architecture: str, told: Progress) -> gather.Gathered:
-    _, _, rest = what.partition(":")
-    folder, colon, tag = rest.rpartition(":")
-    if not colon or "/" in tag or Path(rest).exists():
-        folder, tag = rest, ""
-    return layout_read.read(Path(folder), store, tag=tag, architecture=architecture, progress=told)
+    where, tag = reference.layout(what)
+    return layout_read.read(where, store, tag=tag, architecture=architecture, progress=told)
 
 
 def _architecture(chosen: str | None) -> str:

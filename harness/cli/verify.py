@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from harness.core.digest import Digest, short
 from harness.flows import evidence as documents
 from harness.flows import verify as flow
 from harness.flows.verify import Verified
-from harness.image import contents, pack, shipped
+from harness.image import contents, pack, reference, shipped
 from harness.image.claims import Claim
 from harness.image.recipe import Recipe
 from harness.image.shipped import Shipped
-from harness.lock import source as registries
+from harness.lock import debian
 from harness.world import keys
 from harness.world.registry import Registry
 from harness.world.store import Store
@@ -70,9 +69,10 @@ def verify(
 ) -> None:
     """Build IMAGE again from its provenance, and name the first byte that differs.
 
-    IMAGE is a digest, an environment, a model's folder, an OCI layout (folder or .tar), or
-    oci://HOST/REPOSITORY:TAG (or @sha256:…). Exit codes: 0 the same, 1 it differs or its
-    provenance is not signed by a trusted key, 4 nothing says how it was made.
+    IMAGE is a digest, an environment, a model's folder, an OCI layout (folder or .tar, also as
+    oci:FOLDER[:TAG] or oci-archive:FILE[:TAG]), or oci://HOST/REPOSITORY:TAG (or @sha256:…). Exit
+    codes: 0 the same, 1 it differs or its provenance is not signed by a trusted key, 4 nothing
+    says how it was made.
     """
     trusted = keys.trusted(trust)
     attached = documents.read(folder) if folder else ()
@@ -103,15 +103,26 @@ def _found(
 
     *signed*: documents will be held against its manifest, so it is packed.
     """
-    if registries.is_registry(what):
-        host, repository, reference = address(what)
-        with Registry(host) as registry:
-            yield shipped.of_registry(registry, repository, reference, store), None
-    elif Path(what, "index.json").is_file():
-        yield shipped.of_layout(Path(what)), None
-    elif Path(what).is_file():
-        with store.scratch() as folder:
-            yield shipped.of_layout(shipped.unpacked(Path(what), folder), name=what), None
+    if reference.is_registry(what):
+        named = reference.parse(what)
+        with Registry(named.host) as door:
+            yield (
+                shipped.of_registry(
+                    named,
+                    store,
+                    door=door,
+                    architecture=debian.architecture(),
+                    progress=lambda done, of: progress(
+                        f"pulling {done / 1e6:.1f} of {of / 1e6:.1f} MB"
+                    ),
+                ),
+                None,
+            )
+    elif reference.is_layout(what) or Path(what, "index.json").is_file() or Path(what).is_file():
+        where, tag = reference.layout(what) if reference.is_layout(what) else (Path(what), "")
+        with store.scratch() as folder:  # not the store, whose sound file would hide a damaged one
+            kept, machine = Store(folder), debian.architecture()
+            yield shipped.of_layout(where, kept, architecture=machine, tag=tag, name=what), None
     else:
         known = [] if Path(what).is_dir() else contents.named(what, store)
         name, found = (
@@ -120,15 +131,6 @@ def _found(
         manifest = pack.packed(found, store, progress=progress).manifest_bytes if signed else None
         there = shipped.of_store(found, store, name=name, manifest=manifest)
         yield there, None if signed else evidence.made_of(found, store, what)
-
-
-def address(what: str) -> tuple[str, str, str]:
-    """Return host, repository and tag or digest of ``oci://…``; raises SpecInvalid."""
-    named, at, digest = what.partition("@")
-    tagged = re.fullmatch(r"(oci://[^/]+/.+?)(?::([\w.-]+))?", named)
-    place = tagged[1] if tagged else named
-    host, repository = registries.split(place)
-    return host, repository, digest if at else (tagged[2] if tagged and tagged[2] else "latest")
 
 
 def _home(what: str, repository: Path) -> Path:

@@ -50,7 +50,7 @@ class LockInvalid(HarnessError):
 
 
 class PlatformMissing(HarnessError):
-    """The lock holds no packages for this kind of machine."""
+    """A lock or an image of others holds nothing for this kind of machine."""
 
 
 class EnvironmentChanged(HarnessError):

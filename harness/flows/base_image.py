@@ -14,7 +14,7 @@ from harness.content.interpreter import Interpreter
 from harness.content.scheme import Scheme
 from harness.core.errors import BuildFailed, JobFailed, NotBuiltYet, PlatformMissing, SpecInvalid
 from harness.engine.engine import Engine, Job
-from harness.image import on_base, os_packages
+from harness.image import base_pull, on_base, os_packages
 from harness.image.key import key
 from harness.lock import base_image, debian
 from harness.lock.base_image import Pulled
@@ -47,7 +47,7 @@ def looked(
 
     Raises PlatformMissing for a platform that isn't this machine's, SpecInvalid where the image's
     Python isn't the asked one, BuildFailed where it has none that can be used, and what
-    ``base_image.pull`` and ``on_base.ground`` raise.
+    ``base_pull.pull`` and ``on_base.ground`` raise.
     """
     if not environment.image:
         return None
@@ -58,7 +58,7 @@ def looked(
             f"that can be done for {MACHINES[here]} here, and for nothing else",
             hint=f'platforms = ["{MACHINES[here]}"] in environment.toml',
         )
-    pulled = base_image.pull(
+    pulled = base_pull.pull(
         environment.image, here, store, folder=environment.folder, progress=progress
     )
     root = on_base.ground(pulled, store, progress)
@@ -76,9 +76,9 @@ def fetched(
     folder: Path,
     progress: Progress = lambda _: None,
 ) -> None:
-    """Put the image *base* into *store*; raises what ``base_image.pull`` does."""
+    """Put the image *base* into *store*; raises what ``base_pull.pull`` does."""
     if not base_image.here(base.manifest, store):
-        base_image.pull(base.image, architecture, store, folder=folder, progress=progress)
+        base_pull.pull(base.image, architecture, store, folder=folder, progress=progress)
 
 
 def interpreter(looked: Looked, store: Store) -> Interpreter:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.core.digest import Digest, of_bytes
-from harness.core.errors import ImageInvalid, StoreDamaged
+from harness.core.errors import ImageInvalid, PlatformMissing, StoreDamaged
 from harness.image import manifest
 from harness.image.manifest import Descriptor, Parts
 from harness.world import partial
@@ -53,7 +53,8 @@ def gather(
 ) -> Gathered:
     """Bring the image of *top*, a manifest or an index, for linux on *architecture*.
 
-    Raises ImageInvalid for what is no image for that platform, and what *source* raises.
+    Raises ImageInvalid for what is no image, PlatformMissing for one that isn't for that platform,
+    and what *source* raises.
     """
     index = None
     chosen = top
@@ -97,5 +98,5 @@ def here(digest: Digest, store: Store, *, architecture: str) -> Gathered | None:
     try:
         top = store.read(digest)
         return gather(_Here(store), top, store, architecture=architecture, where=digest)
-    except (FileNotFoundError, StoreDamaged, ImageInvalid):
+    except (FileNotFoundError, StoreDamaged, ImageInvalid, PlatformMissing):
         return None

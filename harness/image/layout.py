@@ -7,7 +7,6 @@ OCI image specification 1.1, ``image-layout.md``. The archive also holds the ``m
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -18,6 +17,8 @@ from harness.core.digest import Digest, hexadecimal
 from harness.image.pack import MANIFEST, Packed
 from harness.world import files
 from harness.world.store import Store
+
+_PIECE = 1 << 20
 
 
 def documents(packed: Packed, reference: str) -> dict[str, bytes]:
@@ -53,34 +54,35 @@ def documents(packed: Packed, reference: str) -> dict[str, bytes]:
 
 
 def folder(packed: Packed, store: Store, target: Path, *, reference: str) -> None:
-    """Write the layout below *target*: blobs first, the index last, so a cut run is no image."""
+    """Write the layout below *target*: blobs first, the index last, so a cut run is no image.
+
+    What is there is read through, and written again where it is damaged.
+    """
     blobs = target / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     for digest in packed.digests:
         place = blobs / hexadecimal(digest)
-        if not place.exists():
-            temporary = place.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(store.whole(digest), temporary)
-            os.replace(temporary, place)
+        if place.is_file() and files.digest_of(place) == digest:
+            continue
+        with store.whole(digest).open("rb") as blob, files.writing(place) as copy:
+            shutil.copyfileobj(blob, copy, _PIECE)
     for name, data in documents(packed, reference).items():
         files.write_atomic(target / name, data)
 
 
 def archive(packed: Packed, store: Store, target: Path, *, reference: str) -> None:
     """Write the layout as one tar, the same bytes every time."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
-            for digest in packed.digests:
-                path = store.whole(digest)
-                header = _header(_blob(digest), path.stat().st_size)
-                with path.open("rb") as blob:
-                    tar.addfile(header, blob)
-            for name, data in sorted(documents(packed, reference).items()):
-                tar.addfile(_header(name, len(data)), io.BytesIO(data))
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        files.writing(target) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for digest in packed.digests:
+            path = store.whole(digest)
+            header = _header(_blob(digest), path.stat().st_size)
+            with path.open("rb") as blob:
+                tar.addfile(header, blob)
+        for name, data in sorted(documents(packed, reference).items()):
+            tar.addfile(_header(name, len(data)), io.BytesIO(data))
 
 
 def _header(name: str, size: int) -> tarfile.TarInfo:

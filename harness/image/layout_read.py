@@ -1,4 +1,4 @@
-"""Image layouts of others: a folder or an archive that skopeo, podman, buildah or we have written.
+"""Image layouts: a folder or an archive that skopeo, podman, buildah, others or we have written.
 
 OCI image specification 1.1, ``image-layout.md``. Nothing in it is believed: every blob is read
 through on its way into the store, and must have the digest and size by which it is named.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -43,17 +43,13 @@ def read(
 ) -> Gathered:
     """Bring the image *tag* of the layout at *where* into the store; no tag means the only one.
 
-    Raises ImageMissing when it has no such image, ImageInvalid when it is no layout, HashMismatch
-    when a blob is not what its name says.
+    Raises ImageMissing when it has no such image, PlatformMissing when it is for another one,
+    ImageInvalid when it is no layout, HashMismatch when a blob is not what its name says.
     """
-    with _opened(where) as files:
-        _check_version(files, where)
-        source = _Layout(files, where)
-        index = _small(files, "index.json", where)
-        chosen = _named(manifest.entries(index, f"{where}/index.json"), tag, where)
+    with source(where) as layout:
         return gather(
-            source,
-            source.manifest(chosen.digest),
+            layout,
+            layout.manifest(layout.chosen(tag).digest),
             store,
             architecture=architecture,
             where=f"{where}:{tag}" if tag else str(where),
@@ -61,17 +57,61 @@ def read(
         )
 
 
-class _Layout:
+@contextmanager
+def source(where: Path) -> Iterator[Layout]:
+    """Open the layout at *where*; raises ImageMissing and ImageInvalid."""
+    with _opened(where) as files:
+        _check_version(files, where)
+        yield Layout(files, where)
+
+
+class Layout:
+    """An open layout: a source of images, with what is said of them."""
+
     def __init__(self, files: _Files, where: Path) -> None:
         self._files, self._where = files, where
 
+    def listed(self) -> tuple[Descriptor, ...]:
+        """Return what its index names, in that order; raises ImageInvalid."""
+        index = _small(self._files, "index.json", self._where)
+        return manifest.entries(index, f"{self._where}/index.json")
+
+    def chosen(self, tag: str) -> Descriptor:
+        """Return the image *tag*, or the only one, whatever lies beside it; raises ImageMissing."""
+        return _named(self.listed(), tag, self._where, self._is_image)
+
+    def has(self, digest: Digest) -> bool:
+        """Tell whether there is a blob of that name."""
+        try:
+            self._files.open(_name(digest)).close()
+        except OSError:
+            return False
+        return True
+
+    def referrers(self, subject: Digest) -> Iterator[tuple[Digest, str, bytes]]:
+        """Yield the documents that refer to *subject*: of which manifest, of what kind, the bytes.
+
+        Anybody may have put something there: what is no document about it is passed over.
+        """
+        for entry in self.listed():
+            found = manifest.artifact(self.manifest(entry.digest))
+            if found and found.subject == subject and found.document.size <= _LARGEST:
+                yield entry.digest, found.kind, self.manifest(found.document.digest)
+
+    def _is_image(self, one: Descriptor) -> bool:
+        return not one.artifact_type and manifest.is_image(
+            self.manifest(one.digest), f"{self._where}/{_name(one.digest)}"
+        )
+
     def manifest(self, digest: Digest) -> bytes:
+        """Return a small blob; raises ImageInvalid and HashMismatch."""
         data = _small(self._files, _name(digest), self._where)
         if (found := of_bytes(data)) != digest:
             raise self._other_bytes(digest, found)
         return data
 
     def bring(self, blobs: Sequence[Descriptor], store: Store, meter: Meter) -> None:
+        """Put the *blobs* into the store; raises ImageInvalid and HashMismatch."""
         for blob in blobs:
             if not partial.sound(store, blob.digest):
                 with partial.begun(store, blob.digest) as part:
@@ -84,17 +124,22 @@ class _Layout:
         with _file(self._files, _name(blob.digest), self._where) as file:
             while chunk := file.read(_PIECE):
                 part.append(chunk)
-                meter.at(blob.digest, min(part.size, blob.size))
+                if part.size > blob.size:
+                    part.restart()
+                    raise self._other_size(blob, f"more than {blob.size}")
+                meter.at(blob.digest, part.size)
         size = part.size
         found = part.finish()
         if found != blob.digest:
             raise self._other_bytes(blob.digest, found)
         if size != blob.size:
-            raise ImageInvalid(
-                f"{self._where}/{_name(blob.digest)} has {size} bytes, its manifest says "
-                f"{blob.size}",
-                hint="write the layout again",
-            )
+            raise self._other_size(blob, str(size))
+
+    def _other_size(self, blob: Descriptor, size: str) -> ImageInvalid:
+        return ImageInvalid(
+            f"{self._where}/{_name(blob.digest)} has {size} bytes, its manifest says {blob.size}",
+            hint="write the layout again",
+        )
 
     def _other_bytes(self, wanted: Digest, found: Digest) -> HashMismatch:
         return HashMismatch(
@@ -114,7 +159,11 @@ class _Folder:
 class _Archive:
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
-        self._members = {one.name.removeprefix("./"): one for one in tar if one.isfile()}
+        self._members = {
+            one.name.removeprefix("./"): one
+            for one in tar
+            if one.isfile() and not one.issparse()  # a file of holes may be of any size
+        }
 
     def open(self, name: str) -> IO[bytes]:
         member = self._members.get(name)
@@ -155,18 +204,26 @@ def _check_version(files: _Files, where: Path) -> None:
         )
 
 
-def _named(listed: Sequence[Descriptor], tag: str, where: Path) -> Descriptor:
-    """Return the entry whose name is *tag*, or ends with it as in ``name:tag``."""
-    names = {one.digest: dict(one.annotations).get(REF_NAME, "") for one in listed}
-    if not tag and len(listed) == 1:
-        return listed[0]
-    for one in listed:
-        if tag and (names[one.digest] == tag or names[one.digest].endswith(f":{tag}")):
-            return one
-    known = sorted({name for name in names.values() if name})
+def _named(
+    listed: Sequence[Descriptor], tag: str, where: Path, is_image: Callable[[Descriptor], bool]
+) -> Descriptor:
+    """Return the entry whose name is *tag*, or ends with it as in ``name:tag``; without a tag, the
+    only image that there is, by whatever names."""
+    names = [dict(one.annotations).get(REF_NAME, "") for one in listed]
+    if tag:
+        for matches in (str.__eq__, lambda name, tag: name.endswith(f":{tag}")):
+            for one, name in zip(listed, names, strict=True):
+                if matches(name, tag):
+                    return one
+    images = list({one.digest: one for one in listed}.values())
+    if not tag and len(images) > 1:
+        images = [one for one in images if is_image(one)]
+    if not tag and len(images) == 1:
+        return images[0]
+    known = sorted({name for name in names if name})
     there = f"it has {', '.join(known) or 'no names'}"
-    if not tag and listed:
-        raise ImageMissing(f"{where} holds {len(listed)} images; {there}", hint="name one of them")
+    if not tag and images:
+        raise ImageMissing(f"{where} holds {len(images)} images; {there}", hint="name one of them")
     raise ImageMissing(
         f"{where} has no image {tag or 'at all'}; {there}{did_you_mean(tag, known)}",
         hint="name one of them" if known else "write the layout again",

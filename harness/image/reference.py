@@ -1,22 +1,24 @@
 """An image's address in a registry: ``registry.example:5000/team/app:1`` or ``…@sha256:…``.
 
-Grammar: OCI distribution specification 1.1, "Pulling manifests" (names, tags), and the OCI image
-specification's ``descriptor.md`` (digests). The host is always written, as nothing is implied.
+The grammar is that of ``spec.image_name``. An image layout on disk has a name too.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.core.digest import Digest
+from harness.core.digest import Digest, is_digest
 from harness.core.errors import SpecInvalid
+from harness.spec import image_name
 
-_HOST = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+|\[[0-9a-fA-F:]+\]|[\w-]+(?=:))(:\d+)?")
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST = re.compile(image_name.HOST)
+_REPOSITORY = re.compile(image_name.REPOSITORY)
+_TAG = re.compile(image_name.TAG)
+LAYOUTS = ("oci:", "oci-archive:")
+"""How layouts are named, as skopeo does: ``oci:FOLDER[:TAG]`` and ``oci-archive:FILE[:TAG]``."""
+_REGISTRIES = ("oci://", "docker://")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +49,7 @@ def parse(text: str) -> Reference:
 
     Raises SpecInvalid.
     """
-    host, slash, rest = text.removeprefix("oci://").removeprefix("docker://").partition("/")
+    host, slash, rest = _bare(text).partition("/")
     if not slash or not _HOST.fullmatch(host):
         raise SpecInvalid(
             f'"{text}" does not begin with the host of a registry',
@@ -75,6 +77,26 @@ def parse(text: str) -> Reference:
     )
 
 
-def is_digest(text: object) -> bool:
-    """Tell whether *text* is a digest of the one algorithm that we know."""
-    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+def is_registry(text: str) -> bool:
+    """Tell whether *text* says that it is an address in a registry: ``oci://…``, ``docker://…``."""
+    return text.startswith(_REGISTRIES)
+
+
+def is_layout(text: str) -> bool:
+    """Tell whether *text* names an image layout."""
+    return text.startswith(LAYOUTS) and not is_registry(text)
+
+
+def layout(text: str) -> tuple[Path, str]:
+    """Return the path and the tag, if there is one, of a layout's name."""
+    _, _, rest = text.partition(":")
+    path, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag or Path(rest).exists():
+        return Path(rest), ""
+    return Path(path), tag
+
+
+def _bare(text: str) -> str:
+    for one in _REGISTRIES:
+        text = text.removeprefix(one)
+    return text

@@ -110,8 +110,8 @@ def pull(
     """Bring the image for linux on *architecture* into the store, byte for byte.
 
     What is there whole is not asked for; an image that is named by its digest and is all there
-    costs no request. Raises ImageMissing with the tags there are, ImageInvalid, HashMismatch, and
-    what `Registry` raises.
+    costs no request. Raises ImageMissing with the tags there are, ImageInvalid, PlatformMissing,
+    HashMismatch, and what `Registry` raises.
     """
     if reference.digest is not None:
         found = here(reference.digest, store, architecture=architecture)

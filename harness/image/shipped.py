@@ -8,29 +8,30 @@ specification's tag for registries without the referrers API.
 from __future__ import annotations
 
 import json
-import re
-import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from harness.content import stack
 from harness.content.tree import merge
-from harness.core.digest import Digest, hexadecimal, of_bytes
-from harness.core.errors import HashMismatch, NotBuiltYet, SpecInvalid
-from harness.image import tar
+from harness.core.digest import Digest, of_bytes
+from harness.core.errors import HashMismatch, ImageInvalid, NotBuiltYet
+from harness.image import layout_read, manifest, remote, tar
+from harness.image.gather import Gathered
 from harness.image.image import Image
-from harness.world import files, registry_blobs, registry_referrers
+from harness.image.reference import Reference
+from harness.world import registry_referrers
+from harness.world.http import NotFound
 from harness.world.registry import Registry
-from harness.world.registry_blobs import Blob
+from harness.world.registry_session import LARGEST
 from harness.world.store import Store
-from harness.world.transfer import Meter
+from harness.world.transfer import Progress
 
 _CHUNK = 1 << 20
-_LAYER = ("digest", "mediaType", "size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +68,7 @@ def of_store(image: Image, store: Store, *, name: str, manifest: bytes | None = 
     def content(index: int) -> Iterator[bytes]:
         layer = image.layers[index]
         if layer.blob is not None:
-            with store.whole(layer.blob.digest).open("rb") as file:
-                yield from _unpacked(iter(lambda: file.read(_CHUNK), b""), layer.blob.media_type)
+            yield from _unpacked(_read(store, layer.blob.digest), layer.blob.media_type)
             return
         yield from tar.stream(merge({tree: store.root / "t" / tree for tree in layer.trees}))
 
@@ -82,142 +82,107 @@ def of_store(image: Image, store: Store, *, name: str, manifest: bytes | None = 
     )
 
 
-def of_layout(folder: Path, *, name: str = "") -> Shipped:
-    """Return the one image of the OCI layout at *folder*, with the referrers that lie in it.
+def of_layout(
+    where: Path, store: Store, *, architecture: str, tag: str = "", name: str = ""
+) -> Shipped:
+    """Return the image of the OCI layout at *where* (a folder or a tar), with the referrers that
+    lie in it.
 
-    Raises SpecInvalid where there is none, or more than one, and HashMismatch for a blob that
-    hasn't the bytes of its name.
+    Its blobs are read through on their way into *store*, an empty one: what a store has already is
+    not read again. Raises what ``layout_read.read`` does.
     """
-
-    def path(digest: str) -> Path:
-        found = folder / "blobs" / "sha256" / hexadecimal(Digest(digest))
-        if not re.fullmatch("sha256:[0-9a-f]{64}", digest) or not found.is_file():
-            raise SpecInvalid(f"{folder} has no blob {digest}", hint="export the image again")
-        if (real := files.digest_of(found)) != digest:
-            raise HashMismatch(
-                f"{found} has other bytes: expected {digest}, found {real}",
-                hint="copy or export the image again",
-            )
-        return found
-
-    def chunks(descriptor: Mapping[str, Any]) -> Iterator[bytes]:
-        with path(descriptor["digest"]).open("rb") as file:
-            yield from iter(lambda: file.read(_CHUNK), b"")
-
-    try:
-        index = json.loads((folder / "index.json").read_bytes())
-        manifests = [path(entry["digest"]).read_bytes() for entry in index["manifests"]]
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as broken:
-        raise SpecInvalid(
-            f"{folder} is no OCI layout: {type(broken).__name__} {broken}",
-            hint="harness image export WHAT --to FOLDER writes one",
-        ) from broken
-    bodies = [json.loads(data) for data in manifests]
-    images = [
-        data
-        for data, body in zip(manifests, bodies, strict=True)
-        if "subject" not in body and "layers" in body
-    ]
-    if len(images) != 1:
-        raise SpecInvalid(
-            f"{folder} holds {len(images)} images, and which one is meant is not said",
-            hint="harness image export WHAT --to FOLDER writes one",
+    with layout_read.source(where) as layout:
+        found = layout_read.read(where, store, tag=tag, architecture=architecture)
+        attached = tuple(
+            Attached(media_type=kind, data=data, where=f"{where}, {digest}")
+            for digest, kind, data in layout.referrers(found.digest)
         )
-    digest = of_bytes(images[0])
-    attached = [
-        Attached(
-            media_type=str(body.get("artifactType", "")),
-            data=path(body["layers"][0]["digest"]).read_bytes(),
-            where=f"{folder}, {of_bytes(data)}",
-        )
-        for data, body in zip(manifests, bodies, strict=True)
-        if body.get("subject", {}).get("digest") == digest
-    ]
-    config = path(json.loads(images[0])["config"]["digest"]).read_bytes()
-    return _shipped(name or str(folder), images[0], config, chunks, tuple(attached))
+    return _shipped(name or str(where), found, store, attached)
 
 
-def unpacked(archive: Path, folder: Path) -> Path:
-    """Unpack the OCI layout in the tar *archive* into *folder*; return it. Raises SpecInvalid."""
-    try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
-    except tarfile.TarError as broken:
-        raise SpecInvalid(
-            f"{archive} is no archive of an image: {broken}",
-            hint="harness image export WHAT --to FILE.tar writes one",
-        ) from broken
-    return folder
-
-
-def of_registry(registry: Registry, repository: str, reference: str, store: Store) -> Shipped:
+def of_registry(
+    named: Reference,
+    store: Store,
+    *,
+    door: Registry,
+    architecture: str,
+    progress: Progress = lambda done, total: None,
+) -> Shipped:
     """Return the image that a tag or digest names, with its referrers.
 
-    Raises what `Registry` raises; a blob is pulled into *store* when it is read.
+    Its blobs are pulled into *store*. Raises what ``remote.pull`` does.
     """
-    manifest = registry.manifest(repository, reference)
-    body = json.loads(manifest.data)
-    if "layers" not in body:
-        raise SpecInvalid(
-            f"{repository}:{reference} is an index of several images, not one",
-            hint="name the image of one platform by its digest",
-        )
-
-    def chunks(descriptor: Mapping[str, Any]) -> Iterator[bytes]:
-        blob = Blob(digest=Digest(descriptor["digest"]), size=int(descriptor["size"]))
-        registry_blobs.pull(registry, repository, blob, store, Meter(blob.size))
-        with store.whole(blob.digest).open("rb") as file:
-            yield from iter(lambda: file.read(_CHUNK), b"")
-
-    config = registry.blob(repository, Digest(body["config"]["digest"]))
-    attached = tuple(_referred(registry, repository, manifest.digest))
-    name = f"{registry.host}/{repository}@{manifest.digest}"
-    return _shipped(name, manifest.data, config, chunks, attached)
+    found = remote.pull(named, store, door=door, architecture=architecture, progress=progress)
+    attached = tuple(_referred(door, named, found.digest))
+    return _shipped(f"{named.place}@{found.digest}", found, store, attached)
 
 
-def _referred(registry: Registry, repository: str, digest: Digest) -> Iterator[Attached]:
-    for found in registry_referrers.find(registry, repository, digest):
-        body = json.loads(registry.manifest(repository, found.digest).data)
-        if body.get("subject", {}).get("digest") == digest:
-            yield Attached(
-                media_type=str(body.get("artifactType", "")),
-                data=registry.blob(repository, Digest(body["layers"][0]["digest"])),
-                where=f"{registry.host}/{repository}@{found.digest}",
-            )
+def _referred(door: Registry, named: Reference, digest: Digest) -> Iterator[Attached]:
+    """Yield the documents beside an image; what is no document about it is passed over, as is one
+    that the list has and the registry not."""
+    for listed in registry_referrers.find(door, named.repository, digest):
+        try:
+            found = manifest.artifact(door.manifest(named.repository, listed.digest).data)
+            if found is None or found.subject != digest or found.document.size > LARGEST:
+                continue
+            data = door.blob(named.repository, found.document.digest)
+        except NotFound:
+            continue
+        where = f"{named.place}@{listed.digest}"
+        yield Attached(media_type=found.kind, data=data, where=where)
 
 
-def _shipped(
-    name: str,
-    manifest: bytes,
-    config: bytes,
-    chunks: Callable[[Mapping[str, Any]], Iterator[bytes]],
-    attached: tuple[Attached, ...],
-) -> Shipped:
+def _shipped(name: str, found: Gathered, store: Store, attached: tuple[Attached, ...]) -> Shipped:
+    config, layers = store.read(found.parts.config.digest), found.parts.layers
     try:
-        layers = [{k: str(one[k]) for k in _LAYER} for one in json.loads(manifest)["layers"]]
         told = json.loads(config)
         diff_ids = tuple(Digest(str(one)) for one in told["rootfs"]["diff_ids"])
         history = [one for one in told.get("history") or () if not one.get("empty_layer")]
         titles = [str(one.get("created_by", "")).removeprefix("harness: ") for one in history]
     except (KeyError, ValueError, TypeError, AttributeError) as broken:
-        raise SpecInvalid(
+        raise ImageInvalid(
             f"{name} is no image: {type(broken).__name__} {broken}",
             hint="name an image's manifest by its digest",
         ) from broken
     if len(layers) != len(diff_ids):
-        raise SpecInvalid(
+        raise ImageInvalid(
             f"{name}: its manifest names {len(layers)} layers, its config {len(diff_ids)}",
             hint="get the image from another source; no tool writes this",
         )
+
+    def content(index: int) -> Iterator[bytes]:
+        yield from _bounded(
+            _unpacked(_read(store, layers[index].digest), layers[index].media_type),
+            f"layer {index + 1} of {name}",
+        )
+
     return Shipped(
         name=name,
         config=config,
-        manifest=manifest,
+        manifest=store.read(found.digest),
         titles=tuple(titles) if len(titles) == len(layers) else tuple(map(str, diff_ids)),
         diff_ids=diff_ids,
-        tar=lambda index: _unpacked(chunks(layers[index]), layers[index]["mediaType"]),
+        tar=content,
         attached=attached,
     )
+
+
+def _read(store: Store, digest: Digest) -> Iterator[bytes]:
+    with store.whole(digest).open("rb") as file:
+        yield from iter(lambda: file.read(_CHUNK), b"")
+
+
+def _bounded(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield *chunks*; raises ImageInvalid beyond the bytes that a layer may unpack to."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > stack.LARGEST:
+            raise ImageInvalid(
+                f"{name} unpacks to more than {stack.LARGEST >> 30} GiB",
+                hint="no model needs that: ask whoever built it",
+            )
+        yield chunk
 
 
 def _unpacked(chunks: Iterator[bytes], media_type: str) -> Iterator[bytes]:

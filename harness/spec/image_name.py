@@ -1,6 +1,7 @@
 """The name of an image of others: in a registry, or in an OCI layout on disk.
 
-The host is always written, as nothing is implied.
+Grammar: OCI distribution specification 1.1, "Pulling manifests" (names, tags). The host is always
+written, as nothing is implied.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.core.digest import Digest
+from harness.core.digest import Digest, is_digest
 
 LAYOUT = "oci:"
-_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+HOST = r"(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[0-9a-fA-F:]+\]|[\w-]+(?=:))(?::\d+)?"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+REPOSITORY = rf"{_PART}(?:/{_PART})*"
+TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 _FORM = re.compile(
-    rf"(?:(?P<host>[\w.\[\]:-]+)/)?(?P<repository>{_NAME})(?::(?P<tag>[\w][\w.-]{{0,127}}))?"
+    rf"(?:(?P<host>{HOST})/)?(?P<repository>{REPOSITORY})(?::(?P<tag>{TAG}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
@@ -34,14 +38,14 @@ def named(text: str) -> Name:
     """Return what the name of a base image says; raises ValueError for what is none."""
     if text.startswith(LAYOUT):
         path, at, digest = text.removeprefix(LAYOUT).partition("@")
-        if not path or (at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+        if not path or (at and not is_digest(digest)):
             raise ValueError(f'"{text}" is not like "oci:../layout@sha256:…"')
         return Name(text=text, layout=path, digest=Digest(digest) if digest else None)
     found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(f'"{text}" is no image, like "registry.example/team/python@sha256:…"')
     host, repository = found["host"] or "", found["repository"]
-    if not re.search(r"[.:]|^localhost$", host):
+    if not host:
         raise ValueError(
             f'"{text}" does not begin with the host of a registry, as in '
             '"registry.example/team/python@sha256:…"'

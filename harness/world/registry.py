@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from harness.core.digest import Digest, of_bytes
+from harness.core.digest import Digest, is_digest, of_bytes
 from harness.core.errors import HashMismatch
 from harness.world.http import NotFound
 from harness.world.registry_answer import Answer
@@ -58,7 +58,7 @@ class Registry(Session):
         except NotFound:
             return None
         told = got.headers.get("Docker-Content-Digest", "")
-        return Digest(told) if told else self.manifest(repository, reference).digest
+        return Digest(told) if is_digest(told) else self.manifest(repository, reference).digest
 
     def push_manifest(
         self, repository: str, reference: str, data: bytes, *, media_type: str = MANIFEST
@@ -117,7 +117,7 @@ class Registry(Session):
         path = f"{repository}/tags/list" + (f"?{urlencode(asked)}" if asked else "")
         while path:
             got = self.ask("GET", path, scope(repository, "pull"))
-            found += got.json().get("tags") or []
+            found += [tag for tag in got.json().get("tags") or () if isinstance(tag, str)]
             path = got.next
         return tuple(sorted({tag for tag in found if tag > last}))  # docker-registry 2.8 lists all
 

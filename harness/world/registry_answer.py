@@ -43,15 +43,9 @@ class Answer:
     url: URL
     links: Mapping[str | None, Mapping[str, str]]
 
-    def json(self) -> Any:
-        """Return the bytes as JSON; raises RegistryRefused for what is none."""
-        try:
-            return json.loads(self.content)
-        except ValueError as broken:
-            raise RegistryRefused(
-                f"{self.url.copy_with(query=None)} answers what is no JSON: {broken}",
-                hint="is this the address of a registry?",
-            ) from broken
+    def json(self) -> Mapping[str, Any]:
+        """Return the bytes as a JSON object; raises RegistryRefused for what is none."""
+        return an_object(self.content, str(self.url.copy_with(query=None)))
 
     @property
     def location(self) -> URL:
@@ -68,6 +62,21 @@ class Answer:
         """The address of the next page (RFC 8288), or nothing."""
         after = self.links.get("next", {}).get("url")
         return str(self.url.join(after)) if after else ""
+
+
+def an_object(data: bytes, where: str) -> Mapping[str, Any]:
+    """Return *data* as a JSON object; raises RegistryRefused with *where* it is from."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as broken:
+        raise RegistryRefused(
+            f"{where} answers what is no JSON: {broken}", hint="is this the address of a registry?"
+        ) from broken
+    if not isinstance(found, dict):
+        raise RegistryRefused(
+            f"{where} answers what is no JSON object", hint="is this the address of a registry?"
+        )
+    return found
 
 
 def wait_asked(headers: Mapping[str, str], now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Who we are to a registry: what ``docker login`` (or podman, skopeo, a helper) has kept.
+"""Who we are to a registry: what ``docker login`` (or a helper) has kept.
 
 ``$DOCKER_CONFIG/config.json``, else ``~/.docker/config.json``: ``credHelpers`` of the host, then
 ``credsStore``, then ``auths`` (docker-credential-helpers' protocol: ``get`` with the host on

@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from harness.core import canonical
-from harness.core.digest import Digest, of_bytes
+from harness.core.digest import Digest, is_digest, of_bytes
 from harness.core.errors import NetworkUnavailable
 from harness.world.http import NotFound
 from harness.world.registry import INDEX, MANIFEST, Registry
-from harness.world.registry_answer import Answer
+from harness.world.registry_answer import Answer, an_object
 from harness.world.registry_auth import scope
 
 ATTEMPTS = 8
@@ -90,7 +90,7 @@ def _from_api(
         got = door.ask("GET", path, scope(repository, "pull"), accept=(400, 404, 405))
         if got.status >= 400 or not _is_index(got):
             return None
-        found += got.json().get("manifests") or []
+        found += _listed(got.json())
         path = got.next
     return found
 
@@ -104,7 +104,18 @@ def _manifests(door: Registry, repository: str, subject: Digest) -> list[dict[st
         kept = door.manifest(repository, fallback_tag(subject)).data
     except NotFound:
         return []
-    return list(json.loads(kept).get("manifests") or [])
+    where = f"{door.host}/{repository}:{fallback_tag(subject)}"
+    return _listed(an_object(kept, where))
+
+
+def _listed(index: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of a list that name something: anybody may have written it."""
+    found = index.get("manifests")
+    return [
+        one
+        for one in (found if isinstance(found, list) else ())
+        if isinstance(one, dict) and is_digest(one.get("digest"))
+    ]
 
 
 def _change(
@@ -146,10 +157,12 @@ def _descriptor(
 
 
 def _referrer(entry: Mapping[str, Any]) -> Referrer:
+    annotations, size = entry.get("annotations"), entry.get("size")
+    told = annotations.items() if isinstance(annotations, dict) else ()
     return Referrer(
         digest=Digest(entry["digest"]),
-        media_type=entry.get("mediaType", ""),
-        size=int(entry.get("size", 0)),
-        artifact_type=entry.get("artifactType", ""),
-        annotations=tuple(sorted((entry.get("annotations") or {}).items())),
+        media_type=str(entry.get("mediaType") or ""),
+        size=size if isinstance(size, int) else 0,
+        artifact_type=str(entry.get("artifactType") or ""),
+        annotations=tuple(sorted((name, str(value)) for name, value in told)),
     )

@@ -27,6 +27,10 @@ SLOWEST = 16 << 10
 """Bytes a second: a transfer that is slower in the mean is cut and begun again."""
 
 
+LARGEST = 16 << 20
+"""Bytes of an answer that is held in memory: files are streamed (``registry_blobs``)."""
+
+
 class Session:
     """A session with the registry at *host* (``registry.example:5000``); a context manager.
 
@@ -150,6 +154,7 @@ class Session:
         for last in (False, True):
             known = self._auth.header(scope)
             request = self._client.build_request(method, path, headers=headers, content=content)
+            request.url = self._lifted(request.url)
             if self._ours(request.url):
                 request.headers.update(known)
             response = self._sent(request)
@@ -161,8 +166,18 @@ class Session:
         return response
 
     def _ours(self, url: URL) -> bool:
-        """Tell whether *url* is the registry's own: a login goes nowhere else, whoever says so."""
-        return url.netloc == self._client.base_url.netloc
+        """Tell whether *url* is the registry's own: a login goes nowhere else, whoever says so, and
+        never in the clear to one that speaks TLS."""
+        own = self._client.base_url
+        return (url.scheme, url.netloc) == (own.scheme, own.netloc)
+
+    def _lifted(self, url: URL) -> URL:
+        """Return *url*, over TLS where the registry speaks it and names itself in the clear, as one
+        behind a proxy does."""
+        own = self._client.base_url
+        if (url.scheme, own.scheme) == ("http", "https") and url.netloc == own.netloc:
+            return url.copy_with(scheme="https")
+        return url
 
     def _sent(self, request: Any) -> Response:
         """Send; a loopback registry that gives no good answer in the clear may want TLS."""
@@ -201,6 +216,12 @@ class Session:
         deadline, content = self.deadline(0), bytearray()
         for chunk in response.iter_bytes():
             content += chunk
+            if len(content) > LARGEST:
+                raise RegistryRefused(
+                    f"{response.url.copy_with(query=None)} answers with more than "
+                    f"{LARGEST >> 20} MiB, where a document is expected",
+                    hint="is this the address of a registry?",
+                )
             self.in_time(deadline + len(content) / SLOWEST)
         return Answer(
             status=response.status_code,

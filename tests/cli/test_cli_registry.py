@@ -106,6 +106,7 @@ def test_a_layout_is_pushed_and_pulled_as_skopeo_names_it(
     [
         (("pull", "app:1"), 2, "does not begin with the host"),
         (("pull", "HOST/none:1"), 3, "has no repository none"),
+        (("pull", "oci://HOST/none:1"), 3, "has no repository none"),
         (("push", "sha256:12", "HOST/a:1"), 3, "is no digest"),
         (("push", "sha256:" + "0" * 64, "HOST/a:1"), 2, "has no image"),
         (("push", "sha256:" + "0" * 64, "HOST/a@sha256:" + "0" * 64), 2, "is a digest"),

@@ -13,10 +13,8 @@ from click.testing import CliRunner, Result
 from registries import registry
 from small_images import Layout, Made
 
-from harness.cli import verify
 from harness.cli.main import main
 from harness.core import canonical
-from harness.core.errors import SpecInvalid
 from harness.flows import evidence
 from harness.image import model, provenance
 from harness.image.recipe import lock_of
@@ -95,6 +93,20 @@ def test_an_exported_image_is_checked_against_what_was_written_and_signed(
     assert "first        layer config, /config.User" in done.stdout
     assert '  image      "0:0"\n  rebuild    "65532:65532"' in done.stdout
     assert "note         e/provenance.dsse.json is the provenance of another image" in done.stdout
+
+
+def test_a_damaged_file_of_a_layout_is_found_where_the_store_has_the_sound_one(
+    made: Made,
+) -> None:
+    layout = Layout(small_images.exported(made, Path("layout")))
+    digest = layout.manifest["layers"][0]["digest"]
+    blob = layout.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+
+    for name in ("layout", "oci:layout", "oci:layout:1"):
+        done = run("verify", name, code=3)
+
+        assert f"{blob} has other bytes: expected {digest}" in done.stderr
 
 
 def test_unsigned_evidence_is_not_trusted_and_nothing_is_built(
@@ -196,39 +208,23 @@ def test_an_environment_by_its_name_has_evidence_and_keeps_its_lock(
     [
         (("verify", "layout", "--evidence", "absent"), "absent holds no evidence"),
         (("verify", "layout", "--trust", "absent.pub"), "there is no key absent.pub"),
-        (("verify", "empty.tar"), "empty.tar is no archive of an image"),
-        (("verify", "oci://host"), "is no registry"),
+        (("verify", "oci://host"), "does not begin with the host of a registry"),
     ],
 )
 def test_what_a_person_gets_wrong_is_an_error_with_a_way_out(
     arguments: tuple[str, ...], said: str
 ) -> None:
-    Path("empty.tar").write_bytes(b"no tar at all")
-
     done = run(*arguments, code=2)
 
     assert said in done.stderr
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize(
-    ("address", "parts"),
-    [
-        ("oci://host:5000/a/b:1.2", ("host:5000", "a/b", "1.2")),
-        ("oci://host/a", ("host", "a", "latest")),
-        ("oci://host/a@sha256:" + "0" * 64, ("host", "a", "sha256:" + "0" * 64)),
-        ("oci://host/a:1@sha256:" + "0" * 64, ("host", "a", "sha256:" + "0" * 64)),
-    ],
-)
-def test_an_address_names_host_repository_and_reference(
-    address: str, parts: tuple[str, str, str]
-) -> None:
-    assert parts == verify.address(address)
+def test_a_file_that_is_no_archive_is_told() -> None:
+    Path("empty.tar").write_bytes(b"no tar at all")
 
-
-def test_an_address_without_a_repository_is_refused() -> None:
-    with pytest.raises(SpecInvalid):
-        verify.address("oci://host:5000")
+    for name in ("empty.tar", "oci-archive:empty.tar"):
+        assert "empty.tar is no image layout" in run("verify", name, code=3).stderr
 
 
 def test_the_page_names_every_cause_and_every_document() -> None:

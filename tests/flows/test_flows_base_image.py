@@ -33,7 +33,7 @@ from harness.flows import bundle as bundles
 from harness.flows import clean_room
 from harness.flows import environment as flow
 from harness.flows.environment import Opened
-from harness.image import contents, model, pack, sbom
+from harness.image import base_pull, contents, model, pack, sbom
 from harness.image import layout as layouts
 from harness.image.recipe import Recipe
 from harness.lock import advisories, base_image, customized, diff, diff_settings, lines, pylock
@@ -394,7 +394,7 @@ def test_an_image_for_another_machine_is_refused(store: Store, tmp_path: Path) -
     error = refused(tmp_path / "on", f"oci:../l@{made}", store)
 
     assert isinstance(error, PlatformMissing)
-    assert "is for s390x, not for x86_64" in error.message
+    assert "is an image for linux/s390x, and linux/amd64 is wanted" in error.message
 
 
 def test_the_image_of_this_machine_is_taken_from_an_index(store: Store, tmp_path: Path) -> None:
@@ -403,17 +403,24 @@ def test_the_image_of_this_machine_is_taken_from_an_index(store: Store, tmp_path
     index = {
         "schemaVersion": 2,
         "manifests": [
-            {"digest": d, "size": 1, "platform": {"os": "linux", "architecture": a}}
+            {
+                "mediaType": companies.MANIFEST,
+                "digest": d,
+                "size": 1,
+                "platform": {"os": "linux", "architecture": a},
+            }
             for a, d in made.items()
         ],
     }
     digest = companies.put(tmp_path / "l", json.dumps(index).encode())
 
-    pulled = base_image.pull(f"oci:l@{digest}", "amd64", store, folder=tmp_path)
+    pulled = base_pull.pull(f"oci:l@{digest}", "amd64", store, folder=tmp_path)
 
     assert made["amd64"] == pulled.manifest
-    with pytest.raises(PlatformMissing, match="only for linux/amd64, linux/arm64"):
-        base_image.pull(f"oci:l@{digest}", "riscv64", store, folder=tmp_path)
+    with pytest.raises(
+        PlatformMissing, match="no image for linux/riscv64; it has: linux/amd64, linux/arm64"
+    ):
+        base_pull.pull(f"oci:l@{digest}", "riscv64", store, folder=tmp_path)
 
 
 def test_a_layer_of_other_bytes_is_never_accepted(store: Store, tmp_path: Path) -> None:
@@ -424,7 +431,7 @@ def test_a_layer_of_other_bytes_is_never_accepted(store: Store, tmp_path: Path) 
     path.write_bytes(path.read_bytes().replace(b"hello", b"hallo"))
 
     with pytest.raises(HashMismatch):
-        base_image.pull(f"oci:l@{made}", "amd64", Store(tmp_path / "s"), folder=tmp_path)
+        base_pull.pull(f"oci:l@{made}", "amd64", Store(tmp_path / "s"), folder=tmp_path)
 
 
 def refused(folder: Path, image: str, store: Store, *, more: str = "") -> HarnessError:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from small_images import Layout, Made
 
 from harness.core import canonical
 from harness.core.digest import Digest, of_bytes
-from harness.core.errors import EvidenceInvalid, HashMismatch, ProvenanceMissing, SpecInvalid
+from harness.core.errors import (
+    EvidenceInvalid,
+    HashMismatch,
+    ImageInvalid,
+    ImageMissing,
+    ProvenanceMissing,
+)
 from harness.engine.engine import Engine
 from harness.flows import evidence as documents
 from harness.flows.verify import Verified, verify
@@ -25,6 +32,7 @@ from harness.image.comparison import Comparison, compare
 from harness.image.recipe import Recipe
 from harness.image.shipped import Attached, Shipped
 from harness.image.statement import IN_TOTO
+from harness.lock import debian
 from harness.lock.lock import Lock
 from harness.world import keys
 from harness.world.store import Store
@@ -40,9 +48,14 @@ def verified(there: Shipped, store: Store, recipe: Recipe | None = None, **more:
     return verify(there, store=store, engine=no_engine, recipe=recipe, **more)
 
 
+def of_layout(folder: Path) -> Shipped:
+    store = Store(Path(tempfile.mkdtemp(dir=folder.parent)))
+    return shipped.of_layout(folder, store, architecture=debian.architecture())
+
+
 def compared(laid: Layout, made: Made) -> Comparison:
     """Hold a layout against the image that was built, as if that were its rebuild."""
-    return compare(shipped.of_layout(laid.folder), made.image, made.store)
+    return compare(of_layout(laid.folder), made.image, made.store)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +110,7 @@ def test_the_provenance_and_the_files_of_its_lock_give_the_same_digests(
     folder = small_images.exported(environment, tmp_path / "layout")
     theirs = small_images.store(fetched, tmp_path / "theirs", small)
 
-    found = verified(shipped.of_layout(folder), theirs, attached=attached(environment))
+    found = verified(of_layout(folder), theirs, attached=attached(environment))
 
     assert "same" == found.outcome
     assert found.digests["manifest"] == (environment.packed.digest,) * 2
@@ -137,9 +150,7 @@ def test_a_layer_that_was_changed_with_all_its_digests_is_named_to_the_byte(
     laid.layer(index, lambda tar: tar[:at] + b"I" + tar[at + 1 :])
     laid.write()
 
-    found = verified(
-        shipped.of_layout(laid.folder), environment.store, attached=attached(environment)
-    )
+    found = verified(of_layout(laid.folder), environment.store, attached=attached(environment))
 
     assert found.place is not None
     assert (environment.image.layers[index].title, path, "edited") == (
@@ -229,8 +240,8 @@ def test_a_document_that_is_no_image_is_refused(laid: Layout, gone: str) -> None
     (laid.config if gone == "rootfs" else laid.manifest["layers"][0]).clear()
     laid.write()
 
-    with pytest.raises(SpecInvalid):
-        shipped.of_layout(laid.folder)
+    with pytest.raises(ImageInvalid):
+        of_layout(laid.folder)
 
 
 def test_a_flipped_bit_in_a_blob_is_an_error_that_names_it(environment: Made, laid: Layout) -> None:
@@ -248,14 +259,18 @@ def test_an_image_of_which_nothing_is_said_has_no_provenance(
     environment: Made, laid: Layout
 ) -> None:
     with pytest.raises(ProvenanceMissing):
-        verified(shipped.of_layout(laid.folder), environment.store)
+        verified(of_layout(laid.folder), environment.store)
 
 
 def test_a_folder_that_is_no_layout_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text('{"manifests": []}')
+    (tmp_path / "l").mkdir()
+    (tmp_path / "l/index.json").write_text('{"manifests": []}')
 
-    with pytest.raises(SpecInvalid, match="0 images"):
-        shipped.of_layout(tmp_path)
+    with pytest.raises(ImageInvalid, match="no whole image layout"):
+        of_layout(tmp_path / "l")
+    (tmp_path / "l/oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    with pytest.raises(ImageMissing, match="no image at all"):
+        of_layout(tmp_path / "l")
 
 
 def test_provenance_with_a_lock_that_was_changed_is_refused(environment: Made) -> None:
@@ -311,9 +326,7 @@ def test_a_file_of_the_model_that_was_changed_is_named(
     laid.layer(index, lambda tar: tar.replace(old, new, 1))
     laid.write()
 
-    found = verified(
-        shipped.of_layout(laid.folder), tiny.store, tiny.recipe, repository=repository[0]
-    )
+    found = verified(of_layout(laid.folder), tiny.store, tiny.recipe, repository=repository[0])
 
     assert found.place is not None
     assert ("differs", layer, path, "edited") == (
@@ -362,7 +375,7 @@ def signed(made: Made, key: keys.PrivateKey, folder: Path) -> tuple[Attached, ..
 def test_a_provenance_that_a_trusted_key_signed_is_used(
     environment: Made, laid: Layout, signer: keys.PrivateKey, tmp_path: Path
 ) -> None:
-    there = shipped.of_layout(laid.folder)
+    there = of_layout(laid.folder)
 
     found = verified(
         there, environment.store,
@@ -377,7 +390,7 @@ def test_a_provenance_that_a_trusted_key_signed_is_used(
 def test_another_key_an_edited_payload_and_no_signature_are_not_trusted(
     environment: Made, laid: Layout, signer: keys.PrivateKey, tmp_path: Path
 ) -> None:
-    there = shipped.of_layout(laid.folder)
+    there = of_layout(laid.folder)
     by_other = signed(environment, made_key(), tmp_path / "other")
     edited = [
         replace(one, data=one.data.replace(b'"payload":"', b'"payload":"IA', 1))
@@ -411,7 +424,7 @@ def test_documents_of_others_beside_an_image_are_passed_over(
             ("text/plain", b"hello"),
         )
     )
-    there = replace(shipped.of_layout(laid.folder), attached=strange)
+    there = replace(of_layout(laid.folder), attached=strange)
 
     with pytest.raises(ProvenanceMissing, match="no DSSE envelope"):
         verified(there, environment.store)
@@ -434,4 +447,4 @@ def test_evidence_in_a_layout_leaves_the_images_bytes(environment: Made, laid: L
     index = json.loads((laid.folder / "index.json").read_bytes())["manifests"]
     assert [before] == [entry["digest"] for entry in index if "artifactType" not in entry]
     assert len(index) == 1 + len(made)
-    assert before == environment.packed.digest == shipped.of_layout(laid.folder).digest
+    assert before == environment.packed.digest == of_layout(laid.folder).digest

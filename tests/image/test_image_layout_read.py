@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from registry_images import corrupt, image, index
 
 from harness.core.digest import hexadecimal, of_bytes
 from harness.core.errors import HashMismatch, ImageInvalid, ImageMissing
-from harness.image import layout, layout_read
+from harness.image import layout, layout_read, referrers
 from harness.image.gather import Gathered
 from harness.image.manifest import REF_NAME
 from harness.world.store import Store
@@ -94,6 +95,77 @@ def test_of_several_platforms_the_wanted_one_is_taken(tmp_path: Path, store: Sto
 
     assert of_bytes(images["linux/arm64"]) == read(where, store, "1", "arm64").digest
     assert of_bytes(images["linux/amd64"]) == read(where, store, "1").digest
+
+
+def test_one_image_may_have_several_names_and_documents_beside_it(
+    tmp_path: Path, store: Store
+) -> None:
+    source = Store(tmp_path / "source")
+    data = image(source, 1)
+    where = written(tmp_path / "layout", {"name:1": data}, source)
+    index = json.loads((where / "index.json").read_bytes())
+    again = {**index["manifests"][0], "annotations": {REF_NAME: "2"}}
+    index["manifests"].append(again)
+    (where / "index.json").write_text(json.dumps(index))
+
+    for _ in range(2):
+        assert [of_bytes(data)] * 3 == [read(where, store, tag).digest for tag in ("1", "2", "")]
+        note = referrers.referrer(data, b"{}", "application/vnd.in-toto+json", {})
+        referrers.attach(where, [note])
+    index = json.loads((where / "index.json").read_bytes())
+    index["manifests"][-1].pop("artifactType")  # that a list repeats it is not required
+    (where / "index.json").write_text(json.dumps(index))
+    assert of_bytes(data) == read(where, store).digest
+
+
+def test_a_file_of_holes_in_an_archive_is_not_read(
+    tmp_path: Path, small: tuple[Path, bytes], store: Store
+) -> None:
+    """A sparse member of a few bytes (pax format, GNU.sparse 1.0) may unpack to any size."""
+    folder, data = small
+    config = blob_of(folder, data, "config")
+    with tarfile.open(tmp_path / "l.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.add(folder, ".", filter=lambda one: None if config.name in one.name else one)
+        sparse = tarfile.TarInfo(f"blobs/sha256/{config.name}")
+        body = f"1\n0\n{config.stat().st_size}\n".encode().ljust(512, b"\0")
+        body += config.read_bytes()
+        sparse.size = len(body)
+        sparse.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": sparse.name,
+            "GNU.sparse.realsize": str(config.stat().st_size),
+        }
+        tar.addfile(sparse, io.BytesIO(body))
+
+    with pytest.raises(ImageInvalid, match=f"it has no blobs/sha256/{config.name}"):
+        read(tmp_path / "l.tar", store, "1")
+
+
+def test_a_damaged_blob_is_mended_by_the_next_export(
+    tmp_path: Path,
+    tabular,
+    fetched: Store,
+    store: Store,  # type: ignore[no-untyped-def]
+) -> None:
+    from harness.image import pack
+
+    whole = pack.packed(tabular.image, fetched)
+    target = tmp_path / "layout"
+    layout.folder(whole, fetched, target, reference="tabular:1")
+    place = (
+        target
+        / "blobs"
+        / "sha256"
+        / hexadecimal(min(whole.digests, key=lambda d: fetched.path(d).stat().st_size))
+    )
+    place.write_bytes(b"damaged")
+    (place.parent / f".{place.name}.killed.part").write_bytes(b"left by a kill")
+
+    layout.folder(whole, fetched, target, reference="tabular:1")
+
+    assert whole.digest == read(target, store, "1", tabular.image.architecture).digest
+    assert len(set(whole.digests)) == len(list(place.parent.iterdir()))
 
 
 @pytest.mark.requires_tool("skopeo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.core.errors import SpecInvalid
-from harness.image.reference import parse
+from harness.image.reference import is_layout, is_registry, layout, parse
 
 DIGEST = "sha256:" + "a1" * 32
 
@@ -27,7 +27,8 @@ def test_an_address_is_taken_apart(text: str, expected: tuple[str, str, str, str
     found = parse(text)
 
     assert expected == (found.host, found.repository, found.tag, found.digest)
-    assert parse(str(found)) == found or found.digest  # with a digest the tag is only a comment
+    again = parse(str(found))
+    assert (again.place, again.name) == (found.place, found.name)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,25 @@ def test_an_address_is_taken_apart(text: str, expected: tuple[str, str, str, str
 def test_what_is_no_address_is_refused_with_its_part(text: str, told: str) -> None:
     with pytest.raises(SpecInvalid, match=told):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("oci:folder", ("folder", "")),
+        ("oci:folder:1", ("folder", "1")),
+        ("oci:/a/b:c/d", ("/a/b:c/d", "")),
+        ("oci-archive:../a.tar:v1.0", ("../a.tar", "v1.0")),
+    ],
+)
+def test_a_layout_has_a_path_and_perhaps_a_tag(text: str, expected: tuple[str, str]) -> None:
+    path, tag = layout(text)
+
+    assert is_layout(text) and not is_registry(text)
+    assert expected == (str(path), tag)
+
+
+def test_a_registry_is_no_layout() -> None:
+    for text in ("oci://r.example/a", "docker://r.example/a"):
+        assert is_registry(text) and not is_layout(text)
+    assert not is_layout("r.example/a") and not is_registry("r.example/a")

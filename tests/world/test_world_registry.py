@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +13,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from registries import USERS, registry
+from registries import USERS, certificate, registry
 
 from harness.core import canonical
 from harness.core.digest import hexadecimal, of_bytes
-from harness.core.errors import AccessRefused, HashMismatch, NetworkUnavailable, SpecInvalid
+from harness.core.errors import (
+    AccessRefused,
+    HashMismatch,
+    NetworkUnavailable,
+    RegistryRefused,
+    SpecInvalid,
+)
 from harness.world import registry_login
 from harness.world.http import NotFound
 from harness.world.registry import MANIFEST, Registry
 from harness.world.registry_login import Login
+from harness.world.registry_session import LARGEST
 
 pytest.importorskip("httpx2", reason="httpx2 is not installed")
 real = pytest.mark.requires_tool("docker-registry")
@@ -139,7 +148,7 @@ class Scripted:
         self.failures = 0
         self.asked: list[tuple[str, str, str]] = []
         self.forms: list[str] = []
-        self.pages = {"/v2/a/tags/list": ["1"], "/v2/a/tags/list?last=1": ["2"]}
+        self.pages: dict[str, object] = {"/v2/a/tags/list": ["1"], "/v2/a/tags/list?last=1": ["2"]}
 
 
 @contextmanager
@@ -160,7 +169,8 @@ def scripted() -> Iterator[tuple[str, Scripted]]:
                 self.answer(401, {}, **{"WWW-Authenticate": realm})
             elif self.path in state.pages:
                 link = f'<{self.path}?last=1>; rel="next"' if "?" not in self.path else ""
-                self.answer(200, {"tags": state.pages[self.path]}, Link=link)
+                page = state.pages[self.path]
+                self.answer(200, {"tags": page} if isinstance(page, list) else page, Link=link)
             else:
                 self.answer(404, {})
 
@@ -255,3 +265,75 @@ def test_a_broken_file_is_named(docker_config: Path, text: str, error: type[Exce
 
 def test_a_login_is_never_shown() -> None:
     assert "secret" not in repr(Login(name="user", password="secret", token="secret"))
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [("x" * LARGEST, "answers with more than 16 MiB"), ("tags", "answers what is no JSON object")],
+)
+def test_an_answer_that_is_no_document_is_refused_and_not_held(page: str, told: str) -> None:
+    with scripted() as (host, state), Registry(host) as door:
+        state.pages["/v2/a/tags/list"] = page
+        with pytest.raises(RegistryRefused, match=told):
+            door.tags("a")
+
+
+class Secured(ThreadingHTTPServer):
+    """A registry over TLS whose uploads go on at an address in the clear, as it is told by a proxy
+    that it doesn't know of; *clear* is what arrived without TLS."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.context, self.clear = context, b""
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        taken, address = super().get_request()
+        if taken.recv(1, socket.MSG_PEEK) != b"\x16":  # RFC 8446 §5.1, a handshake
+            self.clear += taken.recv(1 << 16)
+            taken.close()
+            raise OSError("it does not speak TLS")
+        return self.context.wrap_socket(taken, server_side=True), address
+
+
+def test_a_login_stays_on_tls_where_the_registry_names_itself_in_the_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = certificate(tmp_path / "tls"), []
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            who = self.headers.get("Authorization", "")
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.command, self.path, who))
+            code = {"HEAD": 404, "POST": 202, "PUT": 201}[self.command] if who else 401
+            self.send_response(code)
+            if code == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+            if code == 202:
+                self.send_header("Location", f"http://{self.headers['Host']}/v2/a/up/1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_POST = do_PUT = handle_any
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = Secured(Handler, context)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    login = Login(name="user", password="secret")
+    try:
+        with Registry(f"127.0.0.1:{server.server_port}", login=login) as door:
+            door.push_blob("a", b"hello")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    assert b"authorization" not in server.clear.lower()
+    assert b"HEAD" == server.clear[:4] and 1 == server.clear.count(b"HTTP/1.1")
+    assert ("PUT", "Basic") == (asked[-1][0], asked[-1][2][:5])

@@ -251,9 +251,10 @@ def test_bytes_that_are_not_those_of_the_digest_are_never_pushed(
     store = Store(tmp_path / "store")
     digest = store.add(b"right")
     store.path(digest).write_bytes(b"wrong")
+    blob = Blob(digest=digest, size=5)
 
     with pytest.raises(StoreDamaged):
-        at.blob("push", b"right", tmp_path)
+        registry_blobs.push(at.door, "push", blob, store, Meter(blob.size))
 
     assert not at.door.has_blob("push", digest)
 
