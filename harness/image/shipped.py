@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness.content import stack
+from harness.content import members
 from harness.content.tree import merge
 from harness.core.digest import Digest, of_bytes
 from harness.core.errors import HashMismatch, ImageInvalid, NotBuiltYet
@@ -177,9 +177,9 @@ def _bounded(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if size > stack.LARGEST:
+        if size > members.LARGEST:
             raise ImageInvalid(
-                f"{name} unpacks to more than {stack.LARGEST >> 30} GiB",
+                f"{name} unpacks to more than {members.LARGEST >> 30} GiB",
                 hint="no model needs that: ask whoever built it",
             )
         yield chunk

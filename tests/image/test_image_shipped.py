@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from registry_images import OCI, descriptor, image
 
-from harness.content import stack
+from harness.content import members
 from harness.core.digest import Digest, hexadecimal, of_bytes
 from harness.core.errors import HashMismatch, ImageInvalid, RegistryRefused
 from harness.image import referrers, shipped
@@ -203,7 +203,7 @@ def test_strange_neighbours_in_a_layout_are_passed_over(
 def test_a_layer_that_unpacks_to_too_much_is_cut_off(
     tmp_path: Path, store: Store, source: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stack, "LARGEST", 4 << 20)
+    monkeypatch.setattr(members, "LARGEST", 4 << 20)
     document = json.loads(image(source, 1, sizes=(10,)))
     bomb = source.add(gzip.compress(bytes(64 << 20)))
     document["layers"][0] = descriptor(bomb, source, OCI["layer"])
