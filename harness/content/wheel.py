@@ -122,7 +122,7 @@ def _left_by_a_build(name: str, members: Container[str]) -> bool:
     return bool(folder) and f"{folder}/{base.split('.')[0]}.py" in members
 
 
-def refuse_collisions(packages: dict[str, Iterable[str]]) -> None:
+def refuse_collisions(packages: Mapping[str, Iterable[str]]) -> None:
     """Raise PackageRefused when two files have names that differ by case or Unicode's forms alone.
 
     On the file systems of other desktops they are one file, and Python's import tells them apart

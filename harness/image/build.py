@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from harness.content import scheme, wheel
@@ -41,18 +42,26 @@ ENV = (
 
 LITTLE = 8 << 20
 """Bytes of packages that are unpacked sooner than a pool of processes has started."""
+FEW = 3
+"""New packages up to which a root is not laid out before somebody asks for it, unless two packages
+share a path: most such images are looked at, packed or pushed, and never run here."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """An environment image, its root file system on disk, and the interpreter in it."""
+    """An environment image, and the interpreter in it; *rebuilt* layers weren't known before."""
 
     image: Image
-    root: Path
+    store: Store
     interpreter: Interpreter
     rebuilt: int
+
+    @property
+    def root(self) -> Path:
+        """Its root file system on disk, laid out when it is first asked for."""
+        return roots.environment(self.image, self.store)
 
 
 def interpreter(debs: tuple[Deb, ...], python: str, store: Store) -> Interpreter:
@@ -124,12 +133,11 @@ def _known(lock: Lock, store: Store) -> Built | None:
         return None
     image = from_body(body)
     held = roots.trees(image.layers)
-    root, os_root = roots.name(held), _os_key(lock)
-    if not all(map(store.has_tree, (root, os_root, *held))):  # which marks them as used
+    os_root = _os_key(lock)
+    if not all(map(store.has_tree, (os_root, *held))):  # which marks them as used
         return None
-    trees = store.root / "t"
-    interpreter = Interpreter(trees / os_root, lock.python)
-    return Built(image=image, root=trees / root, interpreter=interpreter, rebuilt=0)
+    interpreter = Interpreter(store.root / "t" / os_root, lock.python)
+    return Built(image=image, store=store, interpreter=interpreter, rebuilt=0)
 
 
 def _os_key(lock: Lock) -> str:
@@ -171,12 +179,15 @@ def _build(
         tree = task.result()
         compiled[tree] = pool.submit(trees.of_bytecode, where, tree, shipped, identity, order)
     wheel_trees = {name: task.result() for task, name in wheels.items()}
-    wheel.refuse_collisions({name: trees.names(store, t) for name, t in wheel_trees.items()})
+    names = {name: trees.names(store, tree) for name, tree in wheel_trees.items()}
+    wheel.refuse_collisions(names)
 
     progress("compiling bytecode")
     groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
     progress("laying out layers")
-    laid = pool.submit(trees.root, where, sum(groups.values(), ()))
+    listed = [*names.values(), *(trees.names(store, tree) for tree in os_trees.values())]
+    together = len(new) > FEW or len({*chain(*listed)}) < sum(map(len, listed))
+    laid = pool.submit(trees.root, where, sum(groups.values(), ())) if together else None
     fresh = frozenset({*new, *(compiled[tree].result() for tree in new)})
     layers, rebuilt = layered(groups, store, pool, fresh)
     image = Image(
@@ -196,9 +207,10 @@ def _build(
         layers=layers,
     )
     publish(image, store)
-    root = Path(laid.result())
+    if laid is not None:  # raises PackageConflict where two packages have one path
+        laid.result()
     store.remember("environment", _identity(lock), image.body())
-    return Built(image=image, root=root, interpreter=shipped, rebuilt=rebuilt)
+    return Built(image=image, store=store, interpreter=shipped, rebuilt=rebuilt)
 
 
 def _groups(

@@ -157,13 +157,12 @@ def _known(lock: Lock, store: Store) -> Built | None:
         return None
     image = from_body(body)
     held = roots.trees(image.layers)
-    name = roots.name(held)
     blobs = (layer.blob for layer in image.layers if layer.blob)
-    whole = all(map(store.has_tree, (name, *held)))  # which marks them as used
+    whole = all(map(store.has_tree, held))  # which marks them as used
     if not whole or not all(store.has(blob.digest) for blob in blobs):
         return None
-    root = store.root / "t" / name
-    return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=0)
+    shipped = _interpreter(lock, roots.environment(image, store))
+    return Built(image=image, store=store, interpreter=shipped, rebuilt=0)
 
 
 def _interpreter(lock: Lock, root: Path) -> Interpreter:
@@ -214,7 +213,8 @@ def _build(lock: Lock, store: Store, workers: int, progress: Progress, order: Or
     root = roots.environment(image, store)
     build.publish(image, store)
     store.remember("environment", _identity(lock), image.body())
-    return Built(image=image, root=root, interpreter=_interpreter(lock, root), rebuilt=rebuilt)
+    shipped = _interpreter(lock, root)
+    return Built(image=image, store=store, interpreter=shipped, rebuilt=rebuilt)
 
 
 def _theirs(pulled: Pulled, below: str, store: Store) -> tuple[Layer, ...]:

@@ -113,7 +113,10 @@ def test_a_root_that_is_gone_is_laid_out_again(store: Store) -> None:
 
     root.rename(root.with_name("moved"))
 
-    assert on_base._known(locked(), store) is None
+    again = on_base._known(locked(), store)
+    assert again is not None
+    assert {"theirs", "ours"} == {path.name for path in again.root.iterdir()}
+    assert again.root == root
 
 
 def test_the_size_of_a_base_s_layer_is_found_again_once_its_record_was_collected(
