@@ -8,7 +8,6 @@ from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from harness.content import scheme, wheel
@@ -43,8 +42,8 @@ ENV = (
 LITTLE = 8 << 20
 """Bytes of packages that are unpacked sooner than a pool of processes has started."""
 FEW = 3
-"""New packages up to which a root is not laid out before somebody asks for it, unless two packages
-share a path: most such images are looked at, packed or pushed, and never run here."""
+"""New packages up to which a root is not laid out before somebody asks for it: most such images are
+looked at, packed or pushed, and never run here."""
 
 Progress = Callable[[str], None]
 
@@ -181,13 +180,13 @@ def _build(
     wheel_trees = {name: task.result() for task, name in wheels.items()}
     names = {name: trees.names(store, tree) for name, tree in wheel_trees.items()}
     wheel.refuse_collisions(names)
+    _refuse_conflicts(names, wheel_trees, store)
 
     progress("compiling bytecode")
     groups = _groups(lock, store, os_trees, wheel_trees, lambda tree: compiled[tree].result())
     progress("laying out layers")
-    listed = [*names.values(), *(trees.names(store, tree) for tree in os_trees.values())]
-    together = len(new) > FEW or len({*chain(*listed)}) < sum(map(len, listed))
-    laid = pool.submit(trees.root, where, sum(groups.values(), ())) if together else None
+    many = len(new) > FEW
+    laid = pool.submit(trees.root, where, sum(groups.values(), ())) if many else None
     fresh = frozenset({*new, *(compiled[tree].result() for tree in new)})
     layers, rebuilt = layered(groups, store, pool, fresh)
     image = Image(
@@ -207,10 +206,23 @@ def _build(
         layers=layers,
     )
     publish(image, store)
-    if laid is not None:  # raises PackageConflict where two packages have one path
+    if laid is not None:
         laid.result()
     store.remember("environment", _identity(lock), image.body())
     return Built(image=image, store=store, interpreter=shipped, rebuilt=rebuilt)
+
+
+def _refuse_conflicts(
+    names: Mapping[str, list[str]], unpacked: Mapping[str, str], store: Store
+) -> None:
+    """Raise PackageConflict when two wheels write one path with different bytes."""
+    owner: dict[str, str] = {}
+    sharing = set()
+    for name, paths in names.items():
+        for path in paths:
+            if owner.setdefault(path, name) != name:
+                sharing |= {owner[path], name}
+    merge({name: store.root / "t" / unpacked[name] for name in sharing})
 
 
 def _groups(

@@ -101,7 +101,9 @@ def test_two_wheels_that_write_one_path_are_no_image(
         digest=store.add(clash.read_bytes()),
     )
 
-    with pytest.raises(PackageConflict, match=r"first0/code\.py, with different bytes"):
+    with pytest.raises(
+        PackageConflict, match=r"clash and first0 both write .*/first0/code\.py, with different"
+    ):
         build.environment(replace(lock, packages=(*lock.packages, other)), store)
 
 
@@ -161,13 +163,14 @@ def test_what_is_built_after_it_was_collected_is_the_same(
 ) -> None:
     lock = pylock.loads(locks[0].read_text())
     before = build.environment(lock, store)
+    root = before.root
     scene.age(store, 40)
     build.environment(replace(lock, name="seed", packages=()), store)
     collect(store, now=time.time_ns(), days=30)
-    assert not before.root.exists()
+    assert not root.exists()
 
     after = build.environment(lock, store)
 
-    assert (before.image.config, before.root) == (after.image.config, after.root)
-    assert after.root.is_dir()
+    assert (before.image.config, root) == (after.image.config, after.root)
+    assert root.is_dir()
     assert [] == check(store).damages
