@@ -177,9 +177,11 @@ def dockerfile(scene: Scene, which: str, tool: str) -> Path:
     install = {
         "pip": ["pip", "install", "--no-index", "--no-deps", "--break-system-packages"],
         "uv": [*("uv", "pip", "install", "--system", "--offline", "--no-deps")],
-    }[tool.removesuffix("-mounts")]
+    }[tool.partition("-")[0]]
     if tool.startswith("uv"):
         install.append("--break-system-packages")
+        if tool.endswith("-bytecode"):  # as pip does by itself, and Harness
+            install.append("--compile-bytecode")
         shutil.copy(Path(sys.executable).with_name("uv"), folder / "uv")
     command = json.dumps([*install, "-r", "/requirements.txt"])
     lines = ["FROM localhost/base:1", "USER 0", "ENV HOME=/root"]
@@ -244,6 +246,7 @@ SIDES: dict[str, Callable[[Scene, str, bool], Times]] = {
     "harness": ours,
     "docker + pip": lambda *way: docker("pip", *way),
     "docker + uv": lambda *way: docker("uv", *way),
+    "docker + uv, bytecode": lambda *way: docker("uv-bytecode", *way),
     "BuildKit, mounts + uv": lambda *way: docker("uv-mounts", *way),
     "buildah + pip": lambda *way: buildah("pip", *way),
 }

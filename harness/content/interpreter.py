@@ -98,13 +98,16 @@ class Interpreter:
         )
 
     def deflater(self, level: int, output: int) -> subprocess.Popen[bytes]:
-        """Start a compressor: what its stdin is given arrives at file descriptor *output*."""
+        """Start a compressor: what its stdin is given arrives at file descriptor *output*.
+
+        It ends with its stdin, so also when we are killed. Nothing of ours runs between fork and
+        exec, as that may block for ever in a program that has threads.
+        """
         return subprocess.Popen(
             self.argv("-I", "-S", "-B", str(SHIPPED), "deflate", str(level)),
             env=self.environment(),
             stdin=subprocess.PIPE,
             stdout=output,
-            preexec_fn=process.die_with_parent,
         )
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -56,7 +57,12 @@ def run(
     stdin: bytes = b"",
     timeout: float | None = None,
 ) -> Finished:
-    """Run *argv* to its end; raises ToolMissing when there is no such program."""
+    """Run *argv* to its end; raises ToolMissing when there is no such program.
+
+    It dies with us when it is started by the main thread. The kernel ties that to the thread, and
+    nothing of ours should run between fork and exec while other threads do.
+    """
+    alone = threading.current_thread() is threading.main_thread()
     try:
         process = subprocess.Popen(
             [str(a) for a in argv],
@@ -65,7 +71,7 @@ def run(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent if alone else None,
         )
     except FileNotFoundError as missing:
         raise ToolMissing(f"the program {argv[0]} is not here") from missing
