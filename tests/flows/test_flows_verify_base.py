@@ -4,6 +4,7 @@ somebody who is trusted."""
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from harness.image.recipe import keep, recipe
 from harness.image.shipped import Attached, Shipped
 from harness.image.statement import IN_TOTO
 from harness.lock import base_image
+from harness.lock import debian as machine
 from harness.lock.lock import Base, Lock
 from harness.world import keys
 from harness.world.store import Store
@@ -89,13 +91,18 @@ def verified(there: Shipped, store: Store, **more: Any) -> Verified:
     return verify(there, store=store, engine=no_engine, **more)
 
 
+def of_layout(folder: Path) -> Shipped:
+    store = Store(Path(tempfile.mkdtemp(dir=folder.parent)))
+    return shipped.of_layout(folder, store, architecture=machine.architecture())
+
+
 def attached(made: Made) -> tuple[Attached, ...]:
     body = provenance.provenance(made.packed, made.recipe)
     return (Attached(media_type=IN_TOTO, data=canonical.dumps(body), where="here"),)
 
 
 def test_what_was_built_here_is_made_again_on_the_same_base(on: On, laid: Layout) -> None:
-    found = verified(shipped.of_layout(laid.folder), on.made.store, recipe=on.made.recipe)
+    found = verified(of_layout(laid.folder), on.made.store, recipe=on.made.recipe)
 
     assert "same" == found.outcome
     assert found.digests["manifest"] == (on.made.packed.digest,) * 2
@@ -106,7 +113,7 @@ def test_what_was_built_here_is_made_again_on_the_same_base(on: On, laid: Layout
 
 
 def test_a_provenance_of_what_was_built_here_needs_no_key(on: On, laid: Layout) -> None:
-    found = verified(shipped.of_layout(laid.folder), on.made.store, attached=attached(on.made))
+    found = verified(of_layout(laid.folder), on.made.store, attached=attached(on.made))
 
     assert "same" == found.outcome
 
@@ -114,7 +121,7 @@ def test_a_provenance_of_what_was_built_here_needs_no_key(on: On, laid: Layout) 
 def test_the_base_of_a_strangers_provenance_is_neither_pulled_nor_run(
     on: On, laid: Layout, theirs: Store
 ) -> None:
-    found = verified(shipped.of_layout(laid.folder), theirs, attached=attached(on.made))
+    found = verified(of_layout(laid.folder), theirs, attached=attached(on.made))
 
     assert "untrusted" == found.outcome
     assert any("--trust" in note for note in found.notes)
@@ -130,7 +137,7 @@ def test_a_strangers_lock_of_the_digest_of_ours_is_a_strangers(on: On, laid: Lay
     assert lock.reference == on.lock.reference
     made = replace(on.made, recipe=replace(on.made.recipe, lock=lock))
 
-    found = verified(shipped.of_layout(laid.folder), on.made.store, attached=attached(made))
+    found = verified(of_layout(laid.folder), on.made.store, attached=attached(made))
 
     assert "untrusted" == found.outcome
 
@@ -143,7 +150,7 @@ def test_one_that_a_trusted_key_signed_is_made_again_elsewhere(
     documents.write(tmp_path / "e", on.made.packed, signed)
 
     found = verified(
-        shipped.of_layout(laid.folder),
+        of_layout(laid.folder),
         theirs,
         attached=documents.read(tmp_path / "e"),
         trusted=(key.public,),
@@ -162,7 +169,7 @@ def test_a_changed_layer_of_the_base_is_named(on: On, laid: Layout) -> None:
     laid.layer(index, lambda tar: tar.replace(b"zlib", b"zLib", 1))
     laid.write()
 
-    found = verified(shipped.of_layout(laid.folder), on.made.store, recipe=on.made.recipe)
+    found = verified(of_layout(laid.folder), on.made.store, recipe=on.made.recipe)
 
     assert "differs" == found.outcome
     assert found.place is not None

@@ -125,7 +125,7 @@ def test_a_stored_file_whose_bytes_are_not_those_of_its_name(
     spoilt = mine.cache / "blobs" / "sha256" / largest.digest.removeprefix("sha256:")
     spoilt.write_bytes(b"other bytes")
 
-    mine("build", tiny()).refused(3, str(spoilt), f"rm {spoilt}")
+    mine("build", tiny()).refused(3, str(spoilt), "harness store check --repair")
 
 
 def test_a_debian_package_that_vanished_from_the_archive(
