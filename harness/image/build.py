@@ -215,13 +215,20 @@ def _build(
 def _refuse_conflicts(
     names: Mapping[str, list[str]], unpacked: Mapping[str, str], store: Store
 ) -> None:
-    """Raise PackageConflict when two wheels write one path with different bytes."""
+    """Raise PackageConflict when two wheels write one path with different bytes, or one of them a
+    file where the other has a folder."""
     owner: dict[str, str] = {}
+    folders: set[str] = set()
     sharing = set()
     for name, paths in names.items():
         for path in paths:
             if owner.setdefault(path, name) != name:
                 sharing |= {owner[path], name}
+            while (path := path.rpartition("/")[0]) and path not in folders:
+                folders.add(path)
+    for path in folders & owner.keys():
+        sharing |= {n for n, paths in names.items() if any(p.startswith(f"{path}/") for p in paths)}
+        sharing.add(owner[path])
     merge({name: store.root / "t" / unpacked[name] for name in sharing})
 
 

@@ -89,11 +89,13 @@ def test_32_builds_at_once_share_a_store_while_its_garbage_is_collected(
     assert [] == os.listdir(store.root / "run")
 
 
+@pytest.mark.parametrize("path", ["first0/code.py", "first0"])
 def test_two_wheels_that_write_one_path_are_no_image(
-    tabular_lock: Lock, store: Store, tmp_path: Path
+    tabular_lock: Lock, store: Store, tmp_path: Path, path: str
 ) -> None:
+    """The same file, or a file where the other has a folder."""
     lock = store_builds.small(tabular_lock, store, "first", tmp_path, wheels=1)
-    clash = packages.wheel(tmp_path, "clash", files={"first0/code.py": b"x = 'another'\n"})
+    clash = packages.wheel(tmp_path, "clash", files={path: b"x = 'another'\n"})
     other = Wheel(
         name="clash",
         version="1.0",
@@ -101,9 +103,8 @@ def test_two_wheels_that_write_one_path_are_no_image(
         digest=store.add(clash.read_bytes()),
     )
 
-    with pytest.raises(
-        PackageConflict, match=r"clash and first0 both write .*/first0/code\.py, with different"
-    ):
+    said = f"clash and first0 both write .*/{path}, with different bytes"
+    with pytest.raises(PackageConflict, match=said):
         build.environment(replace(lock, packages=(*lock.packages, other)), store)
 
 
