@@ -235,7 +235,7 @@ def buildah(tool: str, scene: Scene, which: str, cold: bool) -> Times:
             run("buildah", *root, "rmi", "--force", listed)
     begun = time.time()
     run(
-        *("buildah", *root, "build", "--layers", "--isolation", "chroot", "--network", "none"),
+        *("buildah", *root, "build", "--layers", "--isolation", "chroot"),
         *("--tag", "made", folder),
     )
     taken = time.time() - begun
@@ -371,6 +371,9 @@ def table(scene: Scene) -> str:
         for way in ways:
             cells = [name, way]
             for what in ("image", "answer"):
+                if median(scene, name, way, what) != median(scene, name, way, what):  # not timed
+                    cells += ["", ""]
+                    continue
                 cells += [f"{median(scene, name, way, what):.2f} s"]
                 cells += [f"× {ratio(scene, name, way, what):.1f}" if name != "harness" else ""]
             lines.append(f"| {' | '.join(cells)} |")
