@@ -5,10 +5,13 @@
 One locked set of packages, all files local, on every side: Harness builds a root from Debian
 packages and wheels and starts it in the sandbox; the others begin with a base image that has
 Python already (made beforehand, not counted) and install the wheels with pip or uv. In each round
-every side goes three ways, one after the other: *cold* (store, images and caches emptied), *one
+every side goes three ways, one after the other: *cold* (store, images and caches empty), *one
 package changed*, *nothing changed*; each is timed to the image, and to the first answer of a small
-server that listens on a unix socket without a network. Needs root, dockerd and buildah; a daemon of
-its own is started on a private socket. Reports medians and ratios of the rounds' pairs.
+server that listens on a unix socket without a network. Needs root, dockerd and buildah; daemons of
+its own are started on private sockets. Reports medians and ratios of the rounds' pairs.
+
+Empty means new: each side of each round has a folder and a daemon of its own, and nothing is
+removed before the end. ext4 is several times slower for a minute where much was just deleted.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok"})
 """
 SERVER = ("-m", "uvicorn", "app:app", "--app-dir", "/app", "--uds", "/data/s")
-PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
+PATH = os.pathsep.join(["/usr/bin", "/usr/sbin", os.environ["PATH"]])
+"""Daemon and client of one package: another client may know no BuildKit without a plugin."""
 OURS = """
 import sys, time, json
 begun = time.time()
@@ -91,14 +95,17 @@ class Times:
 
 @dataclass(kw_only=True)
 class Scene:
-    """What all sides have: locks before and after, their wheels, an app and a daemon."""
+    """What all sides have: locks before and after, their wheels and an app. A side of a round has
+    *place* to itself, and the command of a daemon of its own if it needs one."""
 
     folder: Path
     store: Path
     locks: dict[str, Path]
     wheels: dict[str, Path]
     app: Path
-    docker: tuple[str, ...]
+    archive: Path
+    place: Path = Path()
+    docker: tuple[str, ...] = ()
     found: dict[str, dict[str, list[Times]]] = field(default_factory=dict)
 
 
@@ -139,13 +146,12 @@ def shared(scene: Scene) -> Iterator[Path]:
 
 def ours(scene: Scene, which: str, cold: bool) -> Times:
     """One way of Harness."""
-    store = scene.folder / "ours"
+    store = scene.place / "store"
     if cold:
-        shutil.rmtree(store, ignore_errors=True)
         (store / "blobs/sha256").mkdir(parents=True)
         for blob in (scene.store / "blobs/sha256").iterdir():
             os.link(blob, store / "blobs/sha256" / blob.name)
-    script = scene.folder / "ours.py"
+    script = scene.place / "ours.py"
     script.write_text(OURS)
     with shared(scene) as place:
         begun = time.time()
@@ -166,8 +172,7 @@ def ours(scene: Scene, which: str, cold: bool) -> Times:
 
 def dockerfile(scene: Scene, which: str, tool: str) -> Path:
     """Write the folder that docker and buildah build from; return it."""
-    folder = scene.folder / f"context-{tool}"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(dir=scene.place))
     (folder / "wheels").mkdir(parents=True)
     names = []
     for wheel in sorted(scene.wheels[which].glob("*.whl")):
@@ -199,16 +204,11 @@ def dockerfile(scene: Scene, which: str, tool: str) -> Path:
     return folder
 
 
-def docker(tool: str, scene: Scene, which: str, cold: bool) -> Times:
+def docker(tool: str, scene: Scene, which: str) -> Times:
     """One way of docker build; with ``-mounts``, by BuildKit with bind and cache mounts."""
     kit = {"DOCKER_BUILDKIT": "1" if tool.endswith("-mounts") else "0"}
     name = f"made-{tool}"
     folder = dockerfile(scene, which, tool)
-    if cold:
-        run(*scene.docker, "builder", "prune", "--all", "--force")
-        with contextlib.suppress(SystemExit):
-            run(*scene.docker, "rmi", "--force", name)
-        run(*scene.docker, "image", "prune", "--force")
     begun = time.time()
     run(*scene.docker, "build", "--network", "none", "--tag", name, folder, env=kit)
     image = time.time()
@@ -224,15 +224,10 @@ def docker(tool: str, scene: Scene, which: str, cold: bool) -> Times:
     return Times(image=image - begun, answer=end - begun, start=end - start)
 
 
-def buildah(tool: str, scene: Scene, which: str, cold: bool) -> Times:
+def buildah(tool: str, scene: Scene, which: str) -> Times:
     """One way of buildah; it has no server to run, so its image alone is timed."""
-    root = ("--root", scene.folder / "buildah", "--runroot", scene.folder / "buildah-run")
+    root = ("--root", scene.place / "images", "--runroot", scene.place / "run")
     folder = dockerfile(scene, which, tool)
-    if cold:
-        for listed in run(
-            "buildah", *root, "images", "--quiet", "--filter", "reference=made"
-        ).split():
-            run("buildah", *root, "rmi", "--force", listed)
     begun = time.time()
     run(
         *("buildah", *root, "build", "--layers", "--isolation", "chroot"),
@@ -244,11 +239,11 @@ def buildah(tool: str, scene: Scene, which: str, cold: bool) -> Times:
 
 SIDES: dict[str, Callable[[Scene, str, bool], Times]] = {
     "harness": ours,
-    "docker + pip": lambda *way: docker("pip", *way),
-    "docker + uv": lambda *way: docker("uv", *way),
-    "docker + uv, bytecode": lambda *way: docker("uv-bytecode", *way),
-    "BuildKit, mounts + uv": lambda *way: docker("uv-mounts", *way),
-    "buildah + pip": lambda *way: buildah("pip", *way),
+    "docker + pip": lambda scene, which, cold: docker("pip", scene, which),
+    "docker + uv": lambda scene, which, cold: docker("uv", scene, which),
+    "docker + uv, bytecode": lambda scene, which, cold: docker("uv-bytecode", scene, which),
+    "BuildKit, mounts + uv": lambda scene, which, cold: docker("uv-mounts", scene, which),
+    "buildah + pip": lambda scene, which, cold: buildah("pip", scene, which),
 }
 SETS = (("before", ()), ("after", (CHANGED,)))
 WAYS = (
@@ -326,24 +321,17 @@ def measured(folder: Path, rounds: int, chosen: list[str]) -> Scene:
     app = folder / "app"
     app.mkdir()
     (app / "app.py").write_text(APP)
-    archive = base(folder, cache)
-    (folder / "docker").mkdir()
-    with daemon(folder / "docker") as client:
-        scene = Scene(
-            folder=folder,
-            store=cache,
-            locks={n.name: n / "pylock.1.toml" for n in (before, after)},
-            wheels={n.name: n / "wheels" for n in (before, after)},
-            app=app,
-            docker=client,
-        )
-        run(*client, "load", "--input", archive)
-        run(*client, "tag", "base:1", "localhost/base:1")
-        if any("buildah" in name for name in chosen):
-            place = ("--root", folder / "buildah", "--runroot", folder / "buildah-run")
-            run("buildah", *place, "pull", f"docker-archive:{archive}")
-        for turn in range(rounds):
-            for name in chosen:
+    scene = Scene(
+        folder=folder,
+        store=cache,
+        locks={n.name: n / "pylock.1.toml" for n in (before, after)},
+        wheels={n.name: n / "wheels" for n in (before, after)},
+        app=app,
+        archive=base(folder, cache),
+    )
+    for turn in range(rounds):
+        for name in chosen:
+            with side(scene, name, turn):
                 for way, which, cold in WAYS:
                     times = SIDES[name](scene, which, cold)
                     scene.found.setdefault(name, {}).setdefault(way, []).append(times)
@@ -351,6 +339,23 @@ def measured(folder: Path, rounds: int, chosen: list[str]) -> Scene:
                     line = f"{turn + 1}  {name:<24} {way:<20} {seconds}"
                     print(line, file=sys.stderr, flush=True)
     return scene
+
+
+@contextlib.contextmanager
+def side(scene: Scene, name: str, turn: int) -> Iterator[None]:
+    """Let *name* have a new place, with the base image there where it needs one."""
+    scene.place = scene.folder / f"{turn}-{list(SIDES).index(name)}"
+    scene.place.mkdir()
+    with contextlib.ExitStack() as stack:
+        if "buildah" in name:
+            root = ("--root", scene.place / "images", "--runroot", scene.place / "run")
+            run("buildah", *root, "pull", f"docker-archive:{scene.archive}")
+        elif name != "harness":
+            scene.docker = stack.enter_context(daemon(scene.place))
+            run(*scene.docker, "load", "--input", scene.archive)
+            run(*scene.docker, "tag", "base:1", "localhost/base:1")
+        os.sync()  # what others wrote is not ours to wait for
+        yield
 
 
 def ratio(scene: Scene, name: str, way: str, what: str) -> float:

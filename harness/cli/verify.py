@@ -22,8 +22,7 @@ from harness.image import contents, pack, reference, shipped
 from harness.image.claims import Claim
 from harness.image.recipe import Recipe
 from harness.image.shipped import Shipped
-from harness.lock import debian
-from harness.world import keys
+from harness.world import keys, machine
 from harness.world.registry import Registry
 from harness.world.store import Store
 
@@ -111,7 +110,7 @@ def _found(
                     named,
                     store,
                     door=door,
-                    architecture=debian.architecture(),
+                    architecture=machine.architecture(),
                     progress=lambda done, of: progress(
                         f"pulling {done / 1e6:.1f} of {of / 1e6:.1f} MB"
                     ),
@@ -121,8 +120,13 @@ def _found(
     elif reference.is_layout(what) or Path(what, "index.json").is_file() or Path(what).is_file():
         where, tag = reference.layout(what) if reference.is_layout(what) else (Path(what), "")
         with store.scratch() as folder:  # not the store, whose sound file would hide a damaged one
-            kept, machine = Store(folder), debian.architecture()
-            yield shipped.of_layout(where, kept, architecture=machine, tag=tag, name=what), None
+            kept = Store(folder)
+            yield (
+                shipped.of_layout(
+                    where, kept, architecture=machine.architecture(), tag=tag, name=what
+                ),
+                None,
+            )
     else:
         known = [] if Path(what).is_dir() else contents.named(what, store)
         name, found = (

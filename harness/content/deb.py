@@ -36,8 +36,11 @@ LARGEST = 4 << 30
 STATUS = "var/lib/dpkg/status.d"
 
 
-def unpack(archive: Path, package: str, root: Path) -> None:
-    """Write the package's tree below *root*; raises PackageRefused for what it may not hold."""
+def unpack(archive: Path, package: str, root: Path) -> dict[str, str]:
+    """Write the package's tree below *root*; raises PackageRefused for what it may not hold.
+
+    Returns the sha256 of each file written, by its place.
+    """
     members = dict(_ar(archive, package))
     data = next((name for name in members if name.startswith("data.tar")), None)
     control = next((name for name in members if name.startswith("control.tar")), None)
@@ -59,6 +62,7 @@ def unpack(archive: Path, package: str, root: Path) -> None:
             if not _left_out(merged(one.link), folder=False)
         )
         writer.file(f"{alternatives.FOLDER}/{package}", alternatives.dumps(sorted(moved)))
+    return writer.digests
 
 
 def merged(name: str) -> str:

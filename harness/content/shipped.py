@@ -5,11 +5,12 @@ Run as a script by that interpreter; standard library only. ``compile`` writes b
 machine's own it would run with.
 """
 
-import importlib.util
+import _imp
 import marshal
 import os
 import sys
 import zlib
+from _frozen_importlib_external import MAGIC_NUMBER
 
 MOMENT = 315_532_800
 MARSHAL = 2
@@ -19,7 +20,7 @@ compilation shows in the bytes (cpython issue 78274)."""
 
 def compile_tree(root: str, out: str) -> None:
     """Compile every source below *root* into *out*, as PEP 552 unchecked-hash bytecode."""
-    magic = importlib.util.MAGIC_NUMBER
+    token = int.from_bytes(MAGIC_NUMBER, "little")  # ``importlib.util.source_hash``
     tag = sys.implementation.cache_tag
     for line in sys.stdin.buffer:
         name = line.rstrip(b"\n").decode()
@@ -30,7 +31,7 @@ def compile_tree(root: str, out: str) -> None:
         except (SyntaxError, ValueError):
             continue  # templates and tests of syntax errors are not modules; importing one says so
         folder, base = os.path.split(name)
-        data = magic + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+        data = MAGIC_NUMBER + (1).to_bytes(4, "little") + _imp.source_hash(token, source)
         target = f"{out}/{folder}/__pycache__/{base[:-3]}.{tag}.pyc"
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
         with open(target, "wb") as file:

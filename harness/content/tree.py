@@ -6,11 +6,12 @@ no devices, no setuid bits, no name that leads outside. What is refused is refus
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from harness.core.errors import PackageConflict, PackageRefused
@@ -32,14 +33,34 @@ RATIO = 200
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A path in a tree: ``file``, ``link`` or ``folder``; *source* is where it lies on disk."""
+    """A path in a tree: ``file``, ``link`` or ``folder``; *source* is where it lies on disk.
+
+    What else is known of it is looked up when it is asked for, which takes longer than the listing.
+    """
 
     path: str
     kind: str
     source: str
-    executable: bool = False
-    target: str = ""
-    size: int = 0
+    entry: os.DirEntry[str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may execute the file."""
+        return self.kind == "file" and bool(self._status.st_mode & 0o100)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file; none for the others."""
+        return self._status.st_size if self.kind == "file" else 0
+
+    @property
+    def target(self) -> str:
+        """Where the link leads; nowhere for the others."""
+        return told(os.readlink(self.source)) if self.kind == "link" else ""
+
+    @property
+    def _status(self) -> os.stat_result:
+        return self.entry.stat() if self.entry is not None else os.stat(self.source)
 
 
 def inner(name: str, package: str) -> str:
@@ -48,6 +69,10 @@ def inner(name: str, package: str) -> str:
     Raises PackageRefused when it leads outside, is not UTF-8, holds a control character, or is
     longer than file systems take.
     """
+    framed = f"/{name}/"
+    plain = len(name) < 256 and name.isascii() and name.isprintable()
+    if plain and not any(odd in framed for odd in ("//", "/./", "/../")):
+        return name  # as nearly all are
     try:
         size = len(name.encode())
     except UnicodeEncodeError as bad:
@@ -127,11 +152,15 @@ class Budget:
 
 
 class Writer:
-    """Writes one tree into a folder, through no link and over no file of other bytes."""
+    """Writes one tree into a folder, through no link and over no file of other bytes.
+
+    *digests* holds the sha256 of what was written, in hexadecimal, by the path on disk.
+    """
 
     def __init__(self, root: Path, package: str) -> None:
         self.root = root
         self.package = package
+        self.digests: dict[str, str] = {}
         self._made: set[str] = set()
         self._links: set[str] = set()
 
@@ -139,8 +168,8 @@ class Writer:
         """Make a folder and those above it."""
         self._folders(self._checked(name), name)
 
-    def file(self, name: str, data: bytes, *, executable: bool = False) -> None:
-        """Write a file."""
+    def file(self, name: str, data: bytes, *, executable: bool = False, digest: str = "") -> None:
+        """Write a file; *digest* is its sha256 where that is known already."""
         path = self._checked(name)
         self._folders(os.path.dirname(path), name)
         try:
@@ -151,12 +180,14 @@ class Writer:
             file.write(data)
             os.fchmod(file.fileno(), 0o755 if executable else 0o644)
         os.utime(path, (MOMENT, MOMENT))
+        self.digests[path] = digest or hashlib.sha256(data).hexdigest()
 
     def copy(self, name: str, source: Path, *, executable: bool = False) -> None:
         """Write a file of the bytes at *source*, however many they are."""
         self.file(name, b"", executable=executable)
         path = self._checked(name)
         shutil.copyfile(source, path)
+        del self.digests[path]
         os.utime(path, (MOMENT, MOMENT))
 
     def link(self, name: str, target: str) -> None:
@@ -221,19 +252,13 @@ def nodes(root: Path) -> Iterator[Node]:
             for entry in entries:
                 path = told(entry.path[cut:])
                 if entry.is_symlink():
-                    yield Node(path, "link", entry.path, target=told(os.readlink(entry.path)))
+                    kind = "link"
                 elif entry.is_dir():
-                    yield Node(path, "folder", entry.path)
+                    kind = "folder"
                     stack.append(entry.path)
                 else:
-                    status = entry.stat()
-                    yield Node(
-                        path,
-                        "file",
-                        entry.path,
-                        executable=bool(status.st_mode & 0o100),
-                        size=status.st_size,
-                    )
+                    kind = "file"
+                yield Node(path, kind, entry.path, entry)
 
 
 def merge(roots: dict[str, Path]) -> dict[str, Node]:
@@ -270,12 +295,10 @@ def same(one: Node, other: Node) -> bool:
 
 def plant(merged: dict[str, Node], root: Path) -> None:
     """Lay *merged* out below *root* by hard links: as fast as the names alone."""
-    made = {str(root)}
-    for node in merged.values():
-        target = f"{root}/{native(node.path)}"
-        folder = target if node.kind == "folder" else os.path.dirname(target)
-        if folder not in made:
-            os.makedirs(folder, mode=0o755, exist_ok=True)
-            made.add(folder)
-        if node.kind != "folder":
+    base = os.fspath(root)
+    for node in merged.values():  # sorted: a folder comes before what it holds
+        target = f"{base}/{native(node.path)}"
+        if node.kind == "folder":
+            os.mkdir(target, 0o755)
+        else:
             os.link(node.source, target, follow_symlinks=False)

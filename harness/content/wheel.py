@@ -40,9 +40,12 @@ def site(python: str) -> str:
 
 def unpack(
     archive: Path, package: str, python: str, root: Path, *, to: Scheme | None = None
-) -> None:
+) -> dict[str, str]:
     """Write the wheel's tree below *root*, for Debian's *python* or for the scheme *to*; raises
-    PackageRefused for what doesn't hold."""
+    PackageRefused for what doesn't hold.
+
+    Returns the sha256 of each file written, by its place.
+    """
     with _reading(archive.name, package):
         wheel = zipfile.ZipFile(archive, metadata_encoding="utf-8")
     with wheel:
@@ -52,7 +55,9 @@ def unpack(
             with _reading(name, package):
                 return wheel.read(members[name])
 
-        _unpack(members, read, package, to or scheme.debian(python), Writer(root, package))
+        writer = Writer(root, package)
+        _unpack(members, read, package, to or scheme.debian(python), writer)
+    return writer.digests
 
 
 @contextmanager
@@ -85,17 +90,18 @@ def _unpack(
     rows: list[tuple[str, str, str]] = []
     library = to.site
 
-    def put(path: str, data: bytes, *, executable: bool, digest: str = "") -> None:
-        writer.file(path, data, executable=executable)
-        digest = digest or _urlsafe(data)
-        rows.append((_relative(path, library), f"sha256={digest}", str(len(data))))
+    def put(path: str, data: bytes, *, executable: bool, digest: bytes = b"") -> None:
+        digest = digest or hashlib.sha256(data).digest()
+        writer.file(path, data, executable=executable, digest=digest.hex())
+        rows.append((_relative(path, library), f"sha256={_urlsafe(digest)}", str(len(data))))
 
     for name, member in members.items():
         if name in own or _left_by_a_build(name, members):
             continue
         packed = read(name)
-        algorithm, _, digest = record.get(name, "").partition("=")
-        if not digest or digest != _urlsafe(packed, algorithm):
+        algorithm, _, said = record.get(name, "").partition("=")
+        digest = hashlib.new(algorithm, packed).digest() if said else b""
+        if not said or said != _urlsafe(digest):
             raise PackageRefused(
                 f"{package}: {name} doesn't match the wheel's RECORD",
                 hint="the wheel was changed after it was built; get it from another source",
@@ -103,7 +109,7 @@ def _unpack(
         executable = bool((member.external_attr >> 16) & 0o111)
         path, data, executable = _place(name, packed, executable, info, to)
         same = data is packed and algorithm == "sha256"
-        put(path, data, executable=executable, digest=digest if same else "")
+        put(path, data, executable=executable, digest=digest if same else b"")
     if f"{info}/entry_points.txt" in members:
         entries = _text(read(f"{info}/entry_points.txt"), "entry_points.txt", package)
         for script, text in launchers(entries, to.program, package).items():
@@ -240,5 +246,5 @@ def _relative(path: str, library: str) -> str:
     return "/" + path
 
 
-def _urlsafe(data: bytes, algorithm: str = "sha256") -> str:
-    return base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
+def _urlsafe(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

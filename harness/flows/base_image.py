@@ -16,13 +16,13 @@ from harness.core.errors import BuildFailed, JobFailed, NotBuiltYet, PlatformMis
 from harness.engine.engine import Engine, Job
 from harness.image import base_pull, on_base, os_packages
 from harness.image.key import key
-from harness.lock import base_image, debian
+from harness.lock import base_image
 from harness.lock.base_image import Pulled
 from harness.lock.lock import Base, Installed
 from harness.lock.on_base import Looked
 from harness.lock.pylock_reading import MACHINES
 from harness.spec.environment import Environment
-from harness.world import rooted
+from harness.world import machine, rooted
 from harness.world.store import Store
 
 LOOK = 1
@@ -51,7 +51,7 @@ def looked(
     """
     if not environment.image:
         return None
-    here = debian.architecture()
+    here = machine.architecture()
     if environment.platforms != (here,):
         raise PlatformMissing(
             f"{environment.name} stands on an image, which is looked into by running its Python: "

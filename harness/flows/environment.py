@@ -16,7 +16,7 @@ from harness.flows.sdist import Workshop
 from harness.image import build, on_base, recipe
 from harness.image.build import Built
 from harness.image.key import key
-from harness.lock import adopt, customized, debian, parent, pylock, releases, resolved
+from harness.lock import adopt, customized, parent, pylock, releases, resolved
 from harness.lock import source as place
 from harness.lock.fetch import fetch, fetch_debs
 from harness.lock.freedom import Freedom
@@ -29,7 +29,7 @@ from harness.lock.resolve import Workshop as Where
 from harness.spec import parse
 from harness.spec.environment import Environment
 from harness.spec.project import Project
-from harness.world import files, sources
+from harness.world import files, machine, sources
 from harness.world.store import Store
 
 Progress = Callable[[str], None]
@@ -240,7 +240,7 @@ def building(
                 store=store,
                 debs=debs,
                 python=environment.python,
-                architecture=debian.architecture(),
+                architecture=machine.architecture(),
             )
             return sdist.locked(place, wanted, resolved)
 

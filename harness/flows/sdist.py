@@ -24,11 +24,11 @@ from harness.engine.engine import Engine
 from harness.engine.hooks import Place
 from harness.image import build
 from harness.image.key import key
-from harness.lock import choose, debian
+from harness.lock import choose
 from harness.lock.from_source import Resolved
 from harness.lock.lock import Deb, Lock, Source, Wheel
 from harness.lock.pylock_reading import MACHINES
-from harness.world import files
+from harness.world import files, machine
 from harness.world.store import Store
 
 BUILDING = 1
@@ -171,7 +171,7 @@ def complete(
 
 def _refuse_strangers(lock: Lock, missing: list[Wheel]) -> None:
     """Raise BuildFailed where this machine can't run the interpreter or the wheels of a build."""
-    here, there = debian.architecture(), lock.architecture
+    here, there = machine.architecture(), lock.architecture
     for wheel in missing:
         assert wheel.built is not None
         if here != there:

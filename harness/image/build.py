@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def environment(
             new = _new(lock, store)
             with _pool(new, workers) as pool:
                 return _build(lock, store, pool, progress, order, new)
-        except BrokenProcessPool as killed:
+        except BrokenExecutor as killed:
             raise BuildFailed(
                 "a process that built the image was killed, as happens when memory runs out",
                 hint="run the same command again with --workers 1: it goes on from here",

@@ -8,7 +8,7 @@ as its RECORD names them, so that no two versions are ever seen.
 from __future__ import annotations
 
 import os
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from harness.content import stack
@@ -54,7 +54,7 @@ def environment(
             return built
         try:
             return _build(lock, store, workers, progress, order)
-        except BrokenProcessPool as killed:
+        except BrokenExecutor as killed:
             raise BuildFailed(
                 "a process that built the image was killed, as happens when memory runs out",
                 hint="run the same command again with --workers 1: it goes on from here",

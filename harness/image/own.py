@@ -12,7 +12,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Mapping
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -52,7 +52,7 @@ def recognised(found: Gathered, store: Store) -> Image | None:
             image = _unpacked(sketch, store)
         except PackageRefused:
             return None  # no layer of ours is like that
-        except BrokenProcessPool as killed:
+        except BrokenExecutor as killed:
             raise BuildFailed(
                 "a process that unpacked the image was killed, as happens when memory runs out",
                 hint="run the same command again: it goes on from here",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from harness.content import bytecode, deb, wheel
@@ -29,7 +30,12 @@ def deb_key(name: str, digest: Digest) -> str:
 
 def wheel_key(digest: Digest, to: Scheme) -> str:
     """Return the store's key of the tree that a wheel becomes for the interpreter of a scheme."""
-    return key("wheel", digest, asdict(to), RULES)
+    return key("wheel", digest, _said(to), RULES)
+
+
+@cache
+def _said(to: Scheme) -> dict[str, str]:
+    return asdict(to)
 
 
 def of_deb(where: str, name: str, digest: Digest) -> str:

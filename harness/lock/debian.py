@@ -7,7 +7,6 @@ pysequoia, then it vouches for ``Packages.xz`` by SHA-256. Format: the Debian re
 from __future__ import annotations
 
 import lzma
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -40,19 +39,6 @@ class Release:
     files: dict[str, Digest]
     by_hash: bool
     digest: Digest | None = None
-
-
-def architecture() -> str:
-    """Return Debian's name for this machine's architecture; raises ToolMissing for others."""
-    match platform.machine():
-        case "x86_64" | "AMD64" | "amd64":
-            return "amd64"
-        case "aarch64" | "arm64":
-            return "arm64"
-        case other:
-            raise ToolMissing(
-                f"no environment can be locked on {other}", hint="use an amd64 or arm64 machine"
-            )
 
 
 def resolve(

@@ -23,10 +23,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from harness.core.errors import HarnessError, ResolutionFailed
-from harness.lock import debian, tools
+from harness.lock import tools
 from harness.lock.pylock_reading import MACHINES
 from harness.lock.resolver import Pin, Question, Unsolvable, parse_pins, requirement
-from harness.world import http, sources
+from harness.world import http, machine, sources
 from harness.world.http import NotFound
 from harness.world.process import Finished
 
@@ -63,7 +63,7 @@ class PipTools:
 
     def pins(self, question: Question) -> tuple[Pin, ...]:
         """Return the pins that answer *question*; raises as ``Resolver.pins`` does."""
-        if question.architecture != debian.architecture():
+        if question.architecture != machine.architecture():
             raise ResolutionFailed(
                 f"pip-tools resolves under the interpreter that ships, which is for "
                 f"{MACHINES[question.architecture]} and doesn't run here",

@@ -17,13 +17,13 @@ from packaging.version import Version
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal
 from harness.core.errors import LockInvalid, LockMissing, LockOutOfDate, PlatformMissing
-from harness.lock import debian, merge, pylock_base, pylock_reading, toml
+from harness.lock import merge, pylock_base, pylock_reading, toml
 from harness.lock.lock import Deb, Lock, Parent, Source, Wheel
 from harness.lock.pylock_reading import MACHINES as MACHINES
 from harness.lock.pylock_reading import SDISTS as SDISTS
 from harness.lock.pylock_reading import WHEELS as WHEELS
 from harness.spec.environment import Environment
-from harness.world import files
+from harness.world import files, machine
 
 _HEADER = "# Written by `harness lock {name}`. To change it, change environment.toml.\n\n"
 
@@ -74,7 +74,7 @@ def chosen(locks: Sequence[Lock], architecture: str = "") -> Lock:
     """
     if len(locks) == 1 and not architecture:
         return locks[0]
-    wanted = architecture or debian.architecture()
+    wanted = architecture or machine.architecture()
     for lock in locks:
         if lock.architecture == wanted:
             return lock

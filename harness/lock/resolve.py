@@ -27,7 +27,7 @@ from harness.lock.resolver import Question, Resolver, Unsolvable
 from harness.lock.uv import Uv
 from harness.lock.wheel_index import WheelIndex
 from harness.spec.environment import Environment
-from harness.world import sources
+from harness.world import machine, sources
 from harness.world.store import Store
 
 BASE = (
@@ -225,7 +225,7 @@ def _platforms(environment: Environment) -> tuple[str, ...]:
     this machine, so that its own comes first then. Raises ResolutionFailed without it."""
     if not environment.build:
         return environment.platforms
-    here = debian.architecture()
+    here = machine.architecture()
     if here not in environment.platforms:
         raise ResolutionFailed(
             f"build: sources are built on this machine, which is {MACHINES[here]}, and "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +88,14 @@ def run(
 
 
 @contextmanager
-def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def pool(workers: int) -> Iterator[Executor]:
     """Give a pool whose workers die with us. Spawned: nothing of ours leaks into them.
 
     When its block fails, what has not begun yet is not begun any more.
     """
+    import multiprocessing  # where little is to be done, nobody waits for these
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),

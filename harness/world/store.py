@@ -23,7 +23,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Store:
 
     def path(self, digest: Digest) -> Path:
         """Return where the blob of *digest* is, or would be."""
-        return self.root / "blobs" / "sha256" / hexadecimal(digest)
+        return self.root.joinpath("blobs", "sha256", hexadecimal(digest))
 
     def has(self, digest: Digest) -> bool:
         """Tell whether the blob is here."""
@@ -115,11 +115,17 @@ class Store:
         os.replace(path, target)
         return digest
 
-    def tree(self, key: str, fill: Callable[[Path], None], *, of: Sequence[str] = ()) -> Path:
+    def tree(
+        self,
+        key: str,
+        fill: Callable[[Path], Mapping[str, str] | None],
+        *,
+        of: Sequence[str] = (),
+    ) -> Path:
         """Return the unpacked tree of *key*, letting *fill* make it in a scratch folder if new.
 
-        What *fill* made is sealed, and not synced. *of* names the trees whose files it links, where
-        it has none of its own.
+        What *fill* made is sealed, and not synced; it may return the sha256 of files that it wrote,
+        by their places. *of* names the trees whose files it links, where it has none of its own.
         """
         target = self.root / "t" / key
         if self.has_tree(key):
@@ -130,8 +136,9 @@ class Store:
             with self.scratch() as folder:
                 made = folder / "tree"
                 made.mkdir(mode=0o755)
-                fill(made)
-                self.remember(SEAL, key, {"of": sorted(set(of))} if of else seal.of(made))
+                digests = fill(made)
+                body = {"of": sorted(set(of))} if of else seal.of(made, digests)
+                self.remember(SEAL, key, body)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(made, target)
         return target
@@ -180,7 +187,7 @@ class Store:
 
     def record_path(self, kind: str, key: str) -> Path:
         """Return where a record is, or would be."""
-        return self.root / "d" / kind / f"{key}.json"
+        return self.root.joinpath("d", kind, f"{key}.json")
 
     def record(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
         """Return the JSON value of *key*, calling *make* when it is not here yet."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 MOST = 32
 """Stores that one process says it uses: a descriptor each. Only tests have more."""
@@ -100,12 +101,19 @@ def _users(root: Path) -> list[int]:
     return began
 
 
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("ab")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+
+
 @contextmanager
 def _held(root: Path, how: int) -> Iterator[None]:
-    path = root / "locks" / "gc"
+    path = root.joinpath("locks", "gc")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        file = _opened(path)
     except OSError:
         if how == fcntl.LOCK_EX:
             raise

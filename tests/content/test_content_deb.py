@@ -11,6 +11,7 @@ from packages import deb, member
 
 from harness.content import deb as room
 from harness.core.errors import PackageRefused
+from harness.world import seal
 
 
 def unpacked(tmp_path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -136,3 +137,18 @@ def test_md5sums_name_the_files_that_stayed_where_they_are(tmp_path: Path) -> No
 
     listed = (tmp_path / "tree/var/lib/dpkg/status.d/thing.md5sums").read_text()
     assert f"{'0' * 32}  usr/lib/x.so\n" == listed
+
+
+def test_the_digests_that_are_told_are_those_of_what_was_written(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    members = [
+        member("./usr/bin/tool", b"x", mode=0o755),
+        member("./usr/bin/same", kind=tarfile.LNKTYPE, link="./usr/bin/tool"),
+        member("./usr/bin/link", kind=tarfile.SYMTYPE, link="tool"),
+    ]
+
+    told = room.unpack(deb(tmp_path / "thing.deb", members), "thing", root)
+
+    assert seal.of(root, told) == seal.of(root)
+    assert {str(p) for p in root.rglob("*") if p.is_file() and not p.is_symlink()} == set(told)

@@ -14,6 +14,7 @@ from packages import wheel
 
 from harness.content import wheel as room
 from harness.core.errors import PackageRefused
+from harness.world import seal
 
 SITE = room.site("3.11")
 
@@ -248,3 +249,24 @@ def test_bytecode_that_a_build_left_in_a_wheel_gives_way_to_ours(tmp_path: Path)
 
     assert [p.name for p in root.rglob("*.pyc")] == ["alone.cpython-311.pyc"]
     assert "part.cpython" not in (root / SITE / "thing-1.0.dist-info/RECORD").read_text()
+
+
+def test_the_digests_that_are_told_are_those_of_what_was_written(tmp_path: Path) -> None:
+    """A tree is sealed by them, without being read again."""
+    archive = wheel(
+        tmp_path,
+        files={
+            "thing/a.py": b"a = 1\n",
+            "thing-1.0.data/scripts/run": b"#!python\nprint()\n",  # rewritten: not RECORD's digest
+            "thing-1.0.data/data/share/x": b"x",
+        },
+        entry_points="[console_scripts]\ngo = thing:main\n",
+    )
+    root = tmp_path / "tree"
+    root.mkdir()
+
+    told = room.unpack(archive, "thing", "3.11", root)
+
+    there = [path for path in root.rglob("*") if path.is_file()]
+    assert told == {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
+    assert seal.of(root, told) == seal.of(root)

@@ -12,12 +12,12 @@ from harness.core.digest import of_bytes
 from harness.core.errors import BuildFailed
 from harness.engine.engine import Engine
 from harness.flows import sdist as flow
-from harness.lock import debian
 from harness.lock.lock import Lock, Source, Wheel
 from harness.lock.pylock_reading import MACHINES
+from harness.world import machine
 from harness.world.store import Store
 
-HERE = debian.architecture()
+HERE = machine.architecture()
 THERE = next(name for name in MACHINES if name != HERE)
 
 

@@ -32,9 +32,8 @@ from harness.image.comparison import Comparison, compare
 from harness.image.recipe import Recipe
 from harness.image.shipped import Attached, Shipped
 from harness.image.statement import IN_TOTO
-from harness.lock import debian
 from harness.lock.lock import Lock
-from harness.world import keys
+from harness.world import keys, machine
 from harness.world.store import Store
 
 git = pytest.mark.requires_tool("git")
@@ -50,7 +49,7 @@ def verified(there: Shipped, store: Store, recipe: Recipe | None = None, **more:
 
 def of_layout(folder: Path) -> Shipped:
     store = Store(Path(tempfile.mkdtemp(dir=folder.parent)))
-    return shipped.of_layout(folder, store, architecture=debian.architecture())
+    return shipped.of_layout(folder, store, architecture=machine.architecture())
 
 
 def compared(laid: Layout, made: Made) -> Comparison:

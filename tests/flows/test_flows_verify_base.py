@@ -24,9 +24,8 @@ from harness.image.recipe import keep, recipe
 from harness.image.shipped import Attached, Shipped
 from harness.image.statement import IN_TOTO
 from harness.lock import base_image
-from harness.lock import debian as machine
 from harness.lock.lock import Base, Lock
-from harness.world import keys
+from harness.world import keys, machine
 from harness.world.store import Store
 
 PACKAGE = "threadpoolctl"

@@ -9,7 +9,7 @@ import pytest
 
 from harness.content import bytecode
 from harness.content.interpreter import Interpreter
-from harness.content.tree import nodes
+from harness.content.tree import Writer, nodes
 from harness.core.errors import BuildFailed
 from harness.image import build, model, pack, trees, validate
 from harness.image.image import Image, Layer, Settings
@@ -94,7 +94,7 @@ def test_a_compiler_that_cannot_run_is_an_error_and_no_image(tmp_path: Path) -> 
 
 def test_a_compressor_that_cannot_run_is_an_error_and_no_blob(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    store.tree("t", lambda root: (root / "a").write_text("x"))
+    store.tree("t", lambda root: Writer(root, "t").file("a", b"x"))
     made = trees.layer(str(store.root), ("t",), frozenset())
     layer = Layer(title="t", trees=("t",), **made)  # type: ignore[arg-type]
 

@@ -14,6 +14,7 @@ from companies import tarred
 from packages import member
 
 from harness.content.scheme import Scheme
+from harness.content.tree import Writer
 from harness.core.digest import Digest, of_bytes
 from harness.image import on_base, roots
 from harness.image.image import FOREIGN, Image, Layer, Settings
@@ -65,7 +66,7 @@ def built(lock: Lock, store: Store) -> Path:
     """Keep an image of *lock* as building it does; return its root."""
     layers = []
     for title, name in ((f"{FOREIGN}1", "theirs"), ("python", "ours")):
-        store.tree(name, lambda root, name=name: (root / name).write_text(name))  # type: ignore[misc]
+        store.tree(name, lambda root, name=name: Writer(root, name).file(name, name.encode()))  # type: ignore[misc]
         digest = of_bytes(name.encode())
         layers.append(Layer(title=title, diff_id=digest, size=1, trees=(name,)))
     image = Image(architecture="amd64", settings=Settings(env=()), layers=tuple(layers))

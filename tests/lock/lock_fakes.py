@@ -16,13 +16,12 @@ from pathlib import Path
 import pysequoia
 
 from harness.core.digest import of_bytes
-from harness.lock import debian
 from harness.lock.lock import Deb, Wheel
-from harness.world import process, sources
+from harness.world import machine, process, sources
 from harness.world.http import Connection
 from harness.world.process import Finished
 
-ARCHITECTURE = debian.architecture()
+ARCHITECTURE = machine.architecture()
 IMPATIENT = Connection(timeout=5.0, attempts=3, pause=lambda seconds: None)
 KEY = pysequoia.Tsk.generate("Archive <archive@example.org>")
 STRANGER = pysequoia.Tsk.generate("Stranger <stranger@example.org>")
