@@ -333,6 +333,7 @@ def measured(folder: Path, rounds: int, chosen: list[str]) -> Scene:
         for name in chosen:
             with side(scene, name, turn):
                 for way, which, cold in WAYS:
+                    os.sync()  # nobody waits for what was written before
                     times = SIDES[name](scene, which, cold)
                     scene.found.setdefault(name, {}).setdefault(way, []).append(times)
                     seconds = f"{times.image:7.2f} {times.answer:7.2f}"
@@ -354,7 +355,6 @@ def side(scene: Scene, name: str, turn: int) -> Iterator[None]:
             scene.docker = stack.enter_context(daemon(scene.place))
             run(*scene.docker, "load", "--input", scene.archive)
             run(*scene.docker, "tag", "base:1", "localhost/base:1")
-        os.sync()  # what others wrote is not ours to wait for
         yield
 
 

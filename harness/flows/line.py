@@ -20,6 +20,7 @@ from harness.flows import environment as environments
 from harness.flows.environment import Opened, opened
 from harness.image import code, model
 from harness.image.image import Image
+from harness.image.key import key
 from harness.image.model import Runnable
 from harness.spec import running
 from harness.spec.nearest import did_you_mean
@@ -117,27 +118,43 @@ def begin(
         progress=progress,
     )
     varied = replace(project, model=declared)
-    trees = {
-        "runtime": model.runtime_tree(store),
-        "settings": model.settings_tree(settings(varied), store),
-        "code": model.tree("code", code.files(project), store),
-    }
-    return Line(
+    line = Line(
         project=project,
         challenger=challenger,
         declared=declared,
         store=store,
         bench=Bench(engine=engine, env=environment.built.image.settings.env, limits=limits),
         environment=environment,
-        trees=trees,
+        trees={
+            "runtime": model.runtime_tree(store),
+            "code": model.tree("code", code.files(project), store),
+        },
         files=found,
         progress=progress,
     )
+    told = {**settings(varied), "dtypes": dtypes(line)}
+    line.trees["settings"] = model.settings_tree(told, store)
+    return line
 
 
 def settings(project: Project) -> dict[str, Any]:
     """Return what the runtime must know of the model, as ``model.json`` holds it."""
     return running.settings(project.model, project.contract)
+
+
+def dtypes(line: Line) -> dict[str, str]:
+    """Return how the training data hold each column whose type JSON has no word for (the words of
+    ``harness.runtime.frame.Column.dtype``): so a server gives it to the model."""
+
+    def held() -> dict[str, str]:
+        usual = {"datetime": "datetime64[us]"}  # of text, which moments are on the way
+        columns = line.table("train").columns
+        return {c.name: c.dtype or usual.get(c.kind, "") for c in columns}
+
+    _, data = line.files["train"]
+    config = line.environment.built.image.config
+    found = line.store.record("dtypes", key("dtypes", data, config, line.trees["runtime"]), held)
+    return {name: found[name] for name in line.contract.inputs["properties"] if found.get(name)}
 
 
 def trained(line: Line) -> tuple[str, bool]:
