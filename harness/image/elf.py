@@ -16,6 +16,10 @@ _NULL, _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 14, 15, 29
 _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 _LOAD, _DYNAMIC = 1, 2
 _WEAK = 2
+MOST = 1 << 16
+"""Entries that a table may have; libraries have some hundred at most."""
+NAMES = 1 << 24
+"""Bytes that all names together may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,14 @@ def _parse(data: bytes | mmap) -> Object | None:
         return None
     strings = place(tags[_STRTAB])
 
+    left = NAMES
+
     def text(at: int) -> str:
+        nonlocal left
         start = strings + at
-        end = data.find(b"\0", start)
-        if end < 0:
+        end = data.find(b"\0", start, start + left)
+        left -= end - start
+        if end < 0 or left < 0:
             raise ValueError(at)
         return bytes(data[start:end]).decode("utf-8", "replace")
 
@@ -108,7 +116,8 @@ def _segments(
 
 def _entries(data: bytes | mmap, start: int, length: int) -> list[tuple[int, int]]:
     found = []
-    for tag, value in struct.iter_unpack("<qQ", data[start : start + length // 16 * 16]):
+    length = min(length // 16, MOST) * 16
+    for tag, value in struct.iter_unpack("<qQ", data[start : start + length]):
         if tag == _NULL:
             break
         found.append((tag, value))
@@ -119,9 +128,13 @@ def _wants(
     data: bytes | mmap, at: int, count: int, text: Callable[[int], str]
 ) -> Iterator[tuple[str, str]]:
     """Yield (library, version) of each ``Elfxx_Verneed`` and its ``Vernaux`` entries."""
+    left = MOST
     for _ in range(count):
         _, names, library, first, after = struct.unpack_from("<HHIII", data, at)
         one = at + first
+        left -= 1 + names
+        if left < 0:
+            raise ValueError(count)
         for _ in range(names):
             _, flags, _, name, step = struct.unpack_from("<IHHII", data, one)
             if not flags & _WEAK:
@@ -132,6 +145,8 @@ def _wants(
 
 def _defines(data: bytes | mmap, at: int, count: int, text: Callable[[int], str]) -> Iterator[str]:
     """Yield the name of each version that an ``Elfxx_Verdef`` defines."""
+    if count > MOST:
+        raise ValueError(count)
     for _ in range(count):
         first, after = struct.unpack_from("<II", data, at + 12)
         (name,) = struct.unpack_from("<I", data, at + first)

@@ -7,11 +7,12 @@ was sent, so that its digest stays what it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from harness.core.digest import Digest, is_digest, of_bytes
-from harness.core.errors import HashMismatch
+from harness.core.errors import HashMismatch, RegistryRefused
 from harness.world.http import NotFound
 from harness.world.registry_answer import Answer
 from harness.world.registry_auth import scope
@@ -23,6 +24,8 @@ DOCKER = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+PAGES = 1000
+"""Pages that a list may have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,11 +118,21 @@ class Registry(Session):
         found: list[str] = []
         asked = {**({"n": str(page)} if page else {}), **({"last": last} if last else {})}
         path = f"{repository}/tags/list" + (f"?{urlencode(asked)}" if asked else "")
-        while path:
-            got = self.ask("GET", path, scope(repository, "pull"))
+        for got in self.pages(path, scope(repository, "pull")):
             found += [tag for tag in got.json().get("tags") or () if isinstance(tag, str)]
-            path = got.next
         return tuple(sorted({tag for tag in found if tag > last}))  # docker-registry 2.8 lists all
+
+    def pages(self, path: str, scope: str, *, accept: tuple[int, ...] = ()) -> Iterator[Answer]:
+        """Yield the answers at *path* and at what each names as the next (RFC 8288)."""
+        for _ in range(PAGES):
+            got = self.ask("GET", path, scope, accept=accept)
+            yield got
+            if not (path := got.next):
+                return
+        raise RegistryRefused(
+            f"{self.host} names a next page after {PAGES} of them",
+            hint="tell whoever runs the registry: its pages don't end",
+        )
 
     def other_bytes(self, path: str, wanted: str, found: Digest) -> HashMismatch:
         """Return the error of content that is not what its name says."""

@@ -86,12 +86,10 @@ def _from_api(
     found: list[dict[str, Any]] = []
     asked = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
     path = f"{repository}/referrers/{subject}{asked}"
-    while path:
-        got = door.ask("GET", path, scope(repository, "pull"), accept=(400, 404, 405))
+    for got in door.pages(path, scope(repository, "pull"), accept=(400, 404, 405)):
         if got.status >= 400 or not _is_index(got):
             return None
         found += _listed(got.json())
-        path = got.next
     return found
 
 

@@ -6,6 +6,7 @@ import functools
 import mmap
 import platform
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -172,3 +173,18 @@ def test_the_base_has_a_cache_where_there_is_something_to_read_it(
     base.generate(tmp_path / "root", [tree], "3.11")
 
     assert program == (tmp_path / "root/etc/ld.so.cache").is_file()
+
+
+@pytest.mark.parametrize("table", [0x6FFFFFFE, 0x6FFFFFFC])
+def test_tables_that_do_not_end_are_those_of_no_object(table: int) -> None:
+    """The counts are the file's own: four thousand million entries, each the same."""
+    dynamic = struct.pack("<qQqQqQqQ", 5, 300, table, 240, table + 1, 2**32 - 1, 0, 0)
+    entry = struct.pack("<HHIII", 1, 0xFFFF, 0, 16, 0) + bytes(44)
+    rest = (3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    start = b"\x7fELF\x02\x01".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", *rest)
+    segments = b"".join(
+        struct.pack("<IIQQQQQQ", kind, 4, at, at, at, size, size, 8)
+        for kind, at, size in ((1, 0, 400), (2, 176, 64))
+    )
+
+    assert elf.parse((start + segments + dynamic + entry).ljust(400, b"\0")) is None

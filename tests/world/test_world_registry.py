@@ -24,6 +24,7 @@ from harness.core.errors import (
     RegistryRefused,
     SpecInvalid,
 )
+from harness.world import registry as room
 from harness.world import registry_login
 from harness.world.http import NotFound
 from harness.world.registry import MANIFEST, Registry
@@ -146,6 +147,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.endless = False
         self.asked: list[tuple[str, str, str]] = []
         self.forms: list[str] = []
         self.pages: dict[str, object] = {"/v2/a/tags/list": ["1"], "/v2/a/tags/list?last=1": ["2"]}
@@ -168,7 +170,8 @@ def scripted() -> Iterator[tuple[str, Scripted]]:
                 realm = f'Bearer realm="http://{self.headers["Host"]}/token",service="tests"'
                 self.answer(401, {}, **{"WWW-Authenticate": realm})
             elif self.path in state.pages:
-                link = f'<{self.path}?last=1>; rel="next"' if "?" not in self.path else ""
+                more = state.endless or "?" not in self.path
+                link = f'<{self.path.partition("?")[0]}?last=1>; rel="next"' if more else ""
                 page = state.pages[self.path]
                 self.answer(200, {"tags": page} if isinstance(page, list) else page, Link=link)
             else:
@@ -275,6 +278,15 @@ def test_an_answer_that_is_no_document_is_refused_and_not_held(page: str, told: 
     with scripted() as (host, state), Registry(host) as door:
         state.pages["/v2/a/tags/list"] = page
         with pytest.raises(RegistryRefused, match=told):
+            door.tags("a")
+
+
+def test_pages_that_do_not_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PAGES", 3)
+    with scripted() as (host, state), Registry(host) as door:
+        assert ("1", "2") == door.tags("a")
+        state.endless = True
+        with pytest.raises(RegistryRefused, match="a next page after 3 of them"):
             door.tags("a")
 
 
