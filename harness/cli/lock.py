@@ -67,11 +67,11 @@ def lock(
         lines.append(f"  {machine}: {len(one.packages)} wheels{built}, {len(one.debs)} OS packages")
     if before:
         lines += [f"  {n:<24} {a or 'new'} → {b or 'gone'}" for n, (a, b) in moved.items()]
-        lines += ["  nothing moved"] if not moved else []
+        lines += ["  no pin changed"] if not moved else []
     inherited, base = after[0].parent, after[0].base
     if base:
         lines += [f"  on {base.image}, Python {base.python}: {len(base.kept)} packages of it stay"]
-        lines += [f"  {len(base.moved)} had to move", *_told(base.moved)] if base.moved else []
+        lines += [f"  {len(base.moved)} of its packages had to move", *_told(base.moved)] if base.moved else []
     if inherited:
         lines += [f"  from {inherited.reference}: {len(inherited.moved)} pins had to move"]
         lines += _told(inherited.moved)

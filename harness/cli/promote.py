@@ -130,18 +130,13 @@ def promote(
                 actor=bench.actor(),
                 workers=workers,
                 progress=progress,
-                reproduce=_reproduce(folder, challenger),
+                folder=folder,
             )
         )
     progress_done()
     run = _written(project, run)
     emit(run.body(), text.render(run), output)
     sys.exit(_exit_code(run, require))
-
-
-def _reproduce(folder: Path, challenger: str) -> str:
-    variant = f" --challenger {challenger}" if challenger else ""
-    return f"harness promote {folder}{variant}"
 
 
 def _ledger(project: Project, new: bool) -> AbstractContextManager[SqliteLedger]:

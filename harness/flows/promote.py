@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.core.errors import LedgerMoved
@@ -46,7 +47,7 @@ class Request:
     actor: str
     workers: int
     progress: Progress
-    reproduce: str
+    folder: Path
 
 
 def promote(request: Request) -> Run:
@@ -170,7 +171,7 @@ def _common(
             "lock": on.environment.lock.digest,
             **{f"data {name}": digest for name, (_, digest) in on.files.items()},
         },
-        "reproduce": request.reproduce,
+        "folder": str(request.folder),
     }
 
 

@@ -43,11 +43,11 @@ def _lines(run: Run) -> Iterator[str]:
         same = short(Digest(run.image))
         yield _line("ships", f"{same} = tested {same}")
     if run.entry:
-        after = f"next: harness why {run.model}:{run.number}" if run.number else ""
+        after = f"next: {run.ask}" if run.ask else ""
         yield _line("ledger", f"entry {run.entry:<9} {after}".rstrip())
     if run.report:
         yield _line("report", run.report)
-    if run.reproduce and run.failed:
+    if run.failed:
         yield _line("again", run.reproduce)
 
 

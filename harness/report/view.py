@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from harness.decision.decide import Verdict
@@ -48,7 +49,21 @@ class Run:
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     report: str = ""
-    reproduce: str = ""
+    folder: str = "."
+
+    @property
+    def reproduce(self) -> str:
+        """The command that does the same again."""
+        variant = f" --challenger {self.challenger}" if self.challenger else ""
+        return f"harness promote {quote(self.folder)}{variant}"
+
+    @property
+    def ask(self) -> str:
+        """The command that says why a champion is one; empty where none was made."""
+        if not self.number:
+            return ""
+        place = "" if self.folder == "." else f" --folder {quote(self.folder)}"
+        return f"harness why {self.model}:{self.number}{place}"
 
     @property
     def failed(self) -> StageResult | None:
