@@ -71,7 +71,8 @@ def lock(
     inherited, base = after[0].parent, after[0].base
     if base:
         lines += [f"  on {base.image}, Python {base.python}: {len(base.kept)} packages of it stay"]
-        lines += [f"  {len(base.moved)} of its packages had to move", *_told(base.moved)] if base.moved else []
+        if base.moved:
+            lines += [f"  {len(base.moved)} of its packages had to move", *_told(base.moved)]
     if inherited:
         lines += [f"  from {inherited.reference}: {len(inherited.moved)} pins had to move"]
         lines += _told(inherited.moved)
