@@ -13,7 +13,7 @@ from harness.content.interpreter import Interpreter
 from harness.engine.engine import Engine
 from harness.flows import base_image, sdist
 from harness.flows.sdist import Workshop
-from harness.image import build, on_base, recipe
+from harness.image import build, on_base, os_root, recipe
 from harness.image.build import Built
 from harness.image.key import key
 from harness.lock import adopt, customized, parent, pylock, releases, resolved
@@ -210,7 +210,7 @@ def preparing(
         progress(f"fetching {len(debs)} OS packages")
         if not all(store.has(deb.digest) for deb in debs):
             fetch_debs(debs, store, source=source or sources.debian(environment.suite))
-        shipped = build.interpreter(debs, environment.python, store)
+        shipped = os_root.interpreter(debs, environment.python, store)
         return _running(shipped)
 
     return prepare

@@ -22,7 +22,7 @@ from harness.core.errors import BuildFailed, HashMismatch, PackageRefused, Resol
 from harness.engine import hooks
 from harness.engine.engine import Engine
 from harness.engine.hooks import Place
-from harness.image import build
+from harness.image import os_root
 from harness.image.key import key
 from harness.lock import choose
 from harness.lock.from_source import Resolved
@@ -226,8 +226,8 @@ def _unpacked(workshop: Workshop, source: Source) -> Path:
 def _place(workshop: Workshop, source: Source) -> Place:
     """Return the sandbox's root: the OS packages, and the wheels of the build as installed."""
     store, python = workshop.store, workshop.python
-    os_root = build.interpreter(workshop.debs, python, store).root
-    roots = {"the OS packages": os_root}
+    system = os_root.interpreter(workshop.debs, python, store).root
+    roots = {"the OS packages": system}
     for need in source.requires:
         roots[need.name] = store.tree(
             key("wheel", need.digest, python, RULES),
@@ -235,7 +235,7 @@ def _place(workshop: Workshop, source: Source) -> Place:
                 store.whole(need.digest), need.name, python, root
             ),
         )
-    named = key("workshop", str(os_root.name), sorted(w.digest for w in source.requires), RULES)
+    named = key("workshop", str(system.name), sorted(w.digest for w in source.requires), RULES)
     return Place(
         engine=workshop.engine,
         root=store.tree(

@@ -12,16 +12,16 @@ from pathlib import Path
 from harness.content import scheme, wheel
 from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
-from harness.content.tree import RULES, merge, plant
-from harness.core.digest import hexadecimal, short
+from harness.content.tree import RULES, merge
+from harness.core.digest import hexadecimal
 from harness.core.errors import BuildFailed
-from harness.image import base, roots, trees
+from harness.image import os_root, roots, trees
 from harness.image.image import ARCHITECTURES, FORMAT, Image, Layer, Settings, from_body
 from harness.image.key import key
 from harness.image.pack import LEVEL
 from harness.image.partition import partition
 from harness.image.trees import Order
-from harness.lock.lock import LAYOUT, Deb, Lock
+from harness.lock.lock import LAYOUT, Lock
 from harness.world import files, process
 from harness.world.store import Store
 
@@ -60,15 +60,6 @@ class Built:
     def root(self) -> Path:
         """Its root file system on disk, laid out when it is first asked for."""
         return roots.environment(self.image, self.store)
-
-
-def interpreter(debs: tuple[Deb, ...], python: str, store: Store) -> Interpreter:
-    """Return the interpreter that *debs* install, unpacked but without bytecode.
-
-    The blobs of *debs* must be in the store.
-    """
-    unpacked = {deb.name: trees.of_deb(str(store.root), deb.name, deb.digest) for deb in debs}
-    return Interpreter(_os_root(store, unpacked, python), python)
 
 
 def environment(
@@ -131,16 +122,11 @@ def _known(lock: Lock, store: Store) -> Built | None:
         return None
     image = from_body(body)
     held = roots.trees(image.layers)
-    os_root = _os_key(lock)
-    if not all(map(store.has_tree, (os_root, *held))):  # which marks them as used
+    root = os_root.of_lock(lock)
+    if not all(map(store.has_tree, (root, *held))):  # which marks them as used
         return None
-    interpreter = Interpreter(store.root / "t" / os_root, lock.python)
-    return Built(image=image, store=store, interpreter=interpreter, rebuilt=0)
-
-
-def _os_key(lock: Lock) -> str:
-    unpacked = {deb.name: trees.deb_key(deb.name, deb.digest) for deb in lock.debs}
-    return key("os", sorted(unpacked.items()), lock.python, LAYOUT)
+    shipped = Interpreter(store.root / "t" / root, lock.python)
+    return Built(image=image, store=store, interpreter=shipped, rebuilt=0)
 
 
 def _compiler(lock: Lock) -> str:
@@ -169,8 +155,8 @@ def _build(
         for w in sorted(lock.packages, key=lambda w: -store.path(w.digest).stat().st_size)
     }
     os_trees = {name: task.result() for task, name in debs.items()}
-    os_root = _os_root(store, os_trees, lock.python)
-    shipped = Interpreter(os_root, lock.python)
+    root = os_root.of(os_trees, lock.python, store)
+    shipped = Interpreter(root, lock.python)
     identity = _compiler(lock)
     compiled: dict[str, Future[str]] = {}
     for task in as_completed([*debs, *wheels]):  # the first to be there is compiled first
@@ -195,7 +181,7 @@ def _build(
             command=(f"/usr/bin/python{lock.python}",),
             labels=(
                 ("harness.bytecode", BYTECODE),
-                ("harness.compressor", _compressor(os_root)),
+                ("harness.compressor", os_root.compressor(root)),
                 ("harness.environment", lock.reference),
                 ("harness.layout", f"{LAYOUT}.{RULES}"),
                 ("harness.lock", lock.digest),
@@ -239,9 +225,7 @@ def _groups(
     compiled: Callable[[str], str],
 ) -> dict[str, tuple[str, ...]]:
     """Return the layers' titles and the trees in each, a package's bytecode beside it."""
-    groups: dict[str, tuple[str, ...]] = {
-        "base": (key("base", sorted(os_trees.items()), lock.python, LAYOUT),)
-    }
+    groups: dict[str, tuple[str, ...]] = {"base": (os_root.base_key(os_trees, lock.python),)}
     for prefix, buckets, found in (("os", 4, os_trees), ("python", 8, wheel_trees)):
         groups |= grouped(found, store, prefix=prefix, buckets=buckets, compiled=compiled)
     return groups
@@ -296,29 +280,3 @@ def _layer_key(group: tuple[str, ...]) -> str:
 def publish(image: Image, store: Store) -> None:
     """Keep *image* where its config's digest finds it."""
     store.remember("image", hexadecimal(image.config), image.body())
-
-
-def _os_root(store: Store, unpacked: Mapping[str, str], python: str) -> Path:
-    folder = store.root / "t"
-    generated = store.tree(
-        key("base", sorted(unpacked.items()), python, LAYOUT),
-        lambda root: base.generate(root, [folder / tree for tree in unpacked.values()], python),
-    )
-    parts = {name: folder / tree for name, tree in unpacked.items()} | {"the base": generated}
-    return store.tree(
-        key("os", sorted(unpacked.items()), python, LAYOUT),
-        lambda root: plant(merge(parts), root),
-        of=[*unpacked.values(), generated.name],
-    )
-
-
-def _compressor(root: Path) -> str:
-    """Name what compresses the layers: the zlib in *root* by its file and bytes, and the level."""
-    library = next(iter(sorted(root.glob("usr/lib/*/libz.so.1.*"))), None)
-    if library is None:
-        raise BuildFailed(
-            "the environment's OS packages hold no zlib, by which its layers are compressed",
-            hint="lock the environment again: Python itself depends on zlib1g",
-        )
-    version = library.name.removeprefix("libz.so.")
-    return f"zlib {version} {short(files.digest_of(library))} level {LEVEL}"

@@ -13,7 +13,7 @@ from harness.core.errors import BuildFailed, HashMismatch, ResolutionFailed
 from harness.engine.select import select
 from harness.flows import sdist as flow
 from harness.flows.sdist import Workshop
-from harness.image import build
+from harness.image import os_root
 from harness.lock import choose
 from harness.lock.fetch import fetch_debs
 from harness.lock.lock import Lock, Source, Wheel
@@ -62,7 +62,7 @@ def workshop(cache: Path, tabular_lock: Lock) -> Workshop:
 
 @pytest.fixture(scope="module")
 def resolved(workshop: Workshop, index: WheelIndex) -> flow.Resolved:
-    shipped = build.interpreter(workshop.debs, workshop.python, workshop.store)
+    shipped = os_root.interpreter(workshop.debs, workshop.python, workshop.store)
     python = micro(workshop.debs, workshop.python)
     resolver = PipTools(
         run_python=lambda arguments, env, cwd, path: shipped.run(

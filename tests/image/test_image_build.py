@@ -11,7 +11,7 @@ from harness.content import bytecode
 from harness.content.interpreter import Interpreter
 from harness.content.tree import Writer, nodes
 from harness.core.errors import BuildFailed
-from harness.image import build, model, pack, trees, validate
+from harness.image import build, model, os_root, pack, trees, validate
 from harness.image.image import Image, Layer, Settings
 from harness.lock.lock import Lock
 from harness.world.store import Store
@@ -107,7 +107,7 @@ def test_a_compressor_that_cannot_run_is_an_error_and_no_blob(tmp_path: Path) ->
 
 def test_an_environment_without_zlib_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match="zlib") as raised:
-        build._compressor(tmp_path)
+        os_root.compressor(tmp_path)
 
     assert raised.value.hint
 
