@@ -31,6 +31,7 @@ from harness.spec.project import Model, Project
 @click.option("--trust", is_flag=True, help="Load a file that may run code of its author's.")
 @click.option("--input", "kind", type=click.Choice(KINDS), default="auto", show_default=True)
 @click.option("--artifact", type=click.Path(path_type=Path), help="What module:function reads.")
+@click.option("--at", metavar="URL", default="", help="Ask a project's model where it is served.")
 @click.option("--header", multiple=True, metavar="NAME:VALUE", help="Goes with every request.")
 @click.option("--write", is_flag=True, help="Write the assumptions down, as a project's files.")
 @click.option("--image", is_flag=True, help="Ask the probe in the image, not one on this machine.")
@@ -54,6 +55,7 @@ def check(
     trust: bool,
     kind: str,
     artifact: Path | None,
+    at: str,
     header: tuple[str, ...],
     write: bool,
     image: bool,
@@ -70,11 +72,17 @@ def check(
 
     WHAT is a folder with harness.toml, or with --data and --target a model alone: a file (joblib,
     pickle, ONNX, xgboost, lightgbm, torch), a folder (of MLflow, or of one such file),
-    module:function, or http://HOST/v2/models/NAME.
+    module:function, or http://HOST/v2/models/NAME. With --at, a folder's contract is asked of the
+    model that is served there.
     """
     settings = replace(chosen(profile=profile, rows=rows, seconds=seconds), seed=seed)
     progress("checking")
     written: Written | None = None
+    if at and (image or in_process or challenger or not is_project(what)):
+        raise SpecInvalid(
+            "--at asks a served model what a project's contract promises, and nothing else",
+            hint=f"harness check FOLDER --at {at}",
+        )
     if not is_project(what, data=data is not None):
         named = _named(what, trust, kind, artifact, header)
         given = _given(what, data, target)
@@ -85,13 +93,15 @@ def check(
         report = _in_image(Path(what), challenger, settings, replay)
     else:
         project = parse.project(Path(what))
+        served = _named(at, trust, kind, None, header) if at else None
         report = check_project(
             project,
             model=_variant(project, challenger),
             settings=settings,
             replayed=replay,
             in_process=in_process,
-            command=_command(Path(what), challenger),
+            served=served,
+            command=_command(Path(what), challenger) + (f" --at {served.url}" if served else ""),
         )
     progress_done()
     emit(report.to_json(), report.text, output)

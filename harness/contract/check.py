@@ -10,7 +10,7 @@ from harness.contract import keep
 from harness.contract.batch import Batch
 from harness.contract.claims import Claims, claims_of
 from harness.contract.documents import lines
-from harness.contract.door import Door, in_its_own_process, in_this_process
+from harness.contract.door import Door, in_its_own_process, in_this_process, over_http
 from harness.contract.draft import Draft, draft
 from harness.contract.in_process import read_rows
 from harness.contract.infer import Opened, open_target
@@ -76,12 +76,13 @@ def prepare(
     model: Model | None = None,
     in_process: bool = False,
     memory: int = 0,
+    served: Target | None = None,
 ) -> Ready:
     """Return *project* (or *model*, one of its challengers) loaded, with rows and claims.
 
     The model gets a process of its own, with at most *memory* bytes (0: any), unless it is wanted
-    *in_process*. A project without a contract gets one drafted from its training data. Raises
-    SpecInvalid, ModelUnusable, DataMissing, DataInvalid.
+    *in_process*, or is *served* elsewhere. A project without a contract gets one drafted from its
+    training data. Raises SpecInvalid, ModelUnusable, DataMissing, DataInvalid.
     """
     claims, drafted = claims_for(project, model), None
     rows = _training_rows(project)
@@ -96,6 +97,8 @@ def prepare(
             f"{project.file} declares no [contract]: the schema of a document is not guessed",
             hint='[contract] inputs = "inputs.schema.json", a JSON Schema of one document',
         )
+    if served is not None:
+        return _served(project, claims, served, rows, dev)
     way = opening(project, model, memory=memory)
     outputs = project.contract.outputs if project.contract else None
     door = in_this_process(way, outputs) if in_process else in_its_own_process(way)
@@ -108,6 +111,24 @@ def prepare(
         drafted = draft(features, target=rows[target], model=door.model)
         claims = claims_of(model or project.model, drafted.contract, target=target)
     return Ready(project=project, claims=claims, door=door, rows=rows, dev=dev, draft=drafted)
+
+
+def _served(
+    project: Project, claims: Claims | None, served: Target, rows: Batch, dev: Batch | None
+) -> Ready:
+    if claims is None or claims.document is not None:
+        raise SpecInvalid(
+            f"{project.file} declares no [contract] of columns, which a served model is held to",
+            hint=f"harness check {served.url} --data FILE --target COLUMN drafts one",
+        )
+    # Imported here: most checks need no sockets.
+    from harness.contract.http import DECLARED
+
+    sample = rows.only(claims.columns).head(8) if rows.columns else rows
+    door = over_http(served.url, served.headers, sample)
+    kind = str(getattr(door.model, "about", {})["input"])
+    claims = replace(claims, input=kind, errors=(*claims.errors, DECLARED))
+    return Ready(project=project, claims=claims, door=door, rows=rows, dev=dev)
 
 
 def _training_rows(project: Project) -> Batch:
@@ -134,14 +155,18 @@ def check_project(
     expected_failures: Mapping[str, str] | None = None,
     replayed: str = "",
     in_process: bool = False,
+    served: Target | None = None,
     command: str = "harness check",
 ) -> Report:
     """Return the report on *project*'s model; rows that fail are kept in its ``.harness/rows``.
 
-    *replayed* is the id of one kept row to ask again, alone. Raises what `prepare` raises, and
+    *replayed* is the id of one kept row to ask again, alone; *served* is where to ask, in place of
+    the artifact on this machine. Raises what `prepare` raises, and
     DataMissing for an id that isn't kept.
     """
-    ready = prepare(project, model=model, in_process=in_process, memory=settings.memory)
+    ready = prepare(
+        project, model=model, in_process=in_process, memory=settings.memory, served=served
+    )
     door = ready.door
     try:
         kept = keep.read(ready.rows_folder)

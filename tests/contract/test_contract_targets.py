@@ -378,6 +378,65 @@ def test_the_contract_holds_over_http(here: Path) -> None:
     assert "http has no row index" in result.output
 
 
+def promised(kept: Path, folder: Path, more: str = "") -> str:
+    """Write a project whose artifact is nowhere on this machine; return its folder."""
+    (folder / "late.csv").write_bytes((kept / "late.csv").read_bytes())
+    (folder / "harness.toml").write_text(
+        '[model]\nname = "late"\nload = "nowhere:load"\nartifact = "nowhere"\n'
+        '[data]\ntrain = "late.csv"\ntarget = "late"\n'
+        '[contract]\ninputs = "inputs.schema.json"\n'
+        f'outputs = {{ kind = "probabilities", labels = ["no", "yes"] }}\n{more}'
+    )
+    properties = {
+        "age": {"type": "integer", "minimum": 18, "maximum": 90},
+        "income": {"type": "number", "minimum": 0, "maximum": 1e6},
+        "region": {"type": "string", "x-harness-open": True},
+    }
+    schema = {"type": "object", "required": COLUMNS, "properties": properties}
+    (folder / "inputs.schema.json").write_text(json.dumps(schema))
+    return str(folder)
+
+
+def test_a_projects_contract_is_asked_of_a_model_that_is_served(kept: Path, tmp_path: Path) -> None:
+    with serving(SCHEMA) as url:
+        held = ran(promised(kept, tmp_path), "--at", url)
+        broken = ran(promised(kept, tmp_path, 'invariant = ["region"]\n'), "--at", url)
+
+    assert 0 == held.exit_code, held.output
+    assert "assumed" not in held.output
+    assert "extra-columns-do-not-matter" not in held.output  # else skipped: the target is no text
+    assert 1 == broken.exit_code, broken.output
+    assert f"--at {url} --replay " in " ".join(broken.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--at", "http://h/v2/models/a", "--image"], "--at asks a served model"),
+        (["--at", "http://h/v2/models/a", "--in-process"], "--at asks a served model"),
+        (["--at", "http://h/a"], "no address of a served model"),
+    ],
+)
+def test_where_a_model_is_served_goes_with_nothing_else(
+    kept: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    result = ran(promised(kept, tmp_path), *arguments)
+
+    assert 2 == result.exit_code
+    assert words in result.output
+
+
+def test_a_served_model_is_held_to_a_contract_that_is_declared(kept: Path, tmp_path: Path) -> None:
+    folder = promised(kept, tmp_path)
+    file = tmp_path / "harness.toml"
+    file.write_text(file.read_text().partition("[contract]")[0])
+
+    result = ran(folder, "--at", "http://h/v2/models/a")
+
+    assert 2 == result.exit_code
+    assert "declares no [contract]" in result.output
+
+
 def test_a_4xx_is_a_declared_refusal_with_the_servers_reason() -> None:
     rows = batch()
     text = rows.put(cells("age", "mixed", ["twelve", *FRAME["age"].tolist()[1:]]))

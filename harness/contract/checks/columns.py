@@ -13,6 +13,8 @@ from harness.contract.promise import Failure, Skip, structural, valid
 from harness.contract.trial import Trial
 from harness.contract.unseen import unseen
 
+_KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
 _MOST_SWAPS = 6
 
 
@@ -69,7 +71,9 @@ def extra_columns_do_not_matter(trial: Trial) -> Iterator[Failure]:
     if target and target not in rows.names:
         labels = trial.claims.outputs.labels or (1.0,)
         values = [labels[i // 2 % len(labels)] for i in range(rows.rows)]
-        forms.append(("the target beside", rows.put(cells(target, "mixed", values))))
+        kinds = {_KINDS.get(type(label), "mixed") for label in labels}
+        kind = kinds.pop() if len(kinds) == 1 else "mixed"
+        forms.append(("the target beside", rows.put(cells(target, kind, values))))
     yield from other_forms(trial, forms)
 
 
