@@ -60,7 +60,11 @@ class Node:
 
     @property
     def _status(self) -> os.stat_result:
-        return self.entry.stat() if self.entry is not None else os.stat(self.source)
+        return (
+            self.entry.stat(follow_symlinks=False)
+            if self.entry is not None
+            else os.lstat(self.source)
+        )
 
 
 def inner(name: str, package: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.contract.batch import Batch
 from harness.contract.claims import Claims, claims_of
 from harness.core.digest import Digest
-from harness.core.errors import DataMissing, NotBuiltYet, SpecInvalid
+from harness.core.errors import DataInvalid, DataMissing, JobFailed, NotBuiltYet, SpecInvalid
 from harness.engine.engine import Engine
 from harness.flows import environment as environments
 from harness.flows.environment import Opened, opened
@@ -32,6 +32,8 @@ from harness.world.store import Store
 
 Progress = Callable[[str], None]
 STATE = ".harness"
+DTYPES = 1
+"""Version of how a column's type in the training data is told; part of the answer's key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,18 +145,27 @@ def settings(project: Project) -> dict[str, Any]:
 
 
 def dtypes(line: Line) -> dict[str, str]:
-    """Return how the training data hold each column whose type JSON has no word for (the words of
-    ``harness.runtime.frame.Column.dtype``): so a server gives it to the model."""
+    """Return how the training data hold the columns of the contract (the words of
+    ``harness.runtime.frame.Column.dtype``): so a server gives them to the model.
+
+    Nothing of a file that the model's own trainer alone can read, or that lacks a column.
+    """
+    path, data = line.files["train"]
+    columns = sorted(line.contract.inputs["properties"])
 
     def held() -> dict[str, str]:
+        line.progress("reading how train holds its columns")
+        read = load.read(line.bench, line.bare, path, columns=columns).batch
         usual = {"datetime": "datetime64[us]"}  # of text, which moments are on the way
-        columns = line.table("train").columns
-        return {c.name: c.dtype or usual.get(c.kind, "") for c in columns}
+        found = {cells.name: cells.dtype or usual.get(cells.kind, "") for cells in read.columns}
+        return {name: dtype for name, dtype in found.items() if dtype}
 
-    _, data = line.files["train"]
     config = line.environment.built.image.config
-    found = line.store.record("dtypes", key("dtypes", data, config, line.trees["runtime"]), held)
-    return {name: found[name] for name in line.contract.inputs["properties"] if found.get(name)}
+    known = key("dtypes", DTYPES, data, path.suffix, columns, config, line.trees["runtime"])
+    try:
+        return dict(line.store.record("dtypes", known, held))
+    except (DataInvalid, JobFailed):
+        return {}  # not kept: what needs these data says why they can't be read
 
 
 def trained(line: Line) -> tuple[str, bool]:

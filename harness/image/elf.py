@@ -115,12 +115,14 @@ def _segments(
 
 
 def _entries(data: bytes | mmap, start: int, length: int) -> list[tuple[int, int]]:
-    found = []
-    length = min(length // 16, MOST) * 16
-    for tag, value in struct.iter_unpack("<qQ", data[start : start + length]):
+    found: list[tuple[int, int]] = []
+    size = min(length // 16, MOST) * 16
+    for tag, value in struct.iter_unpack("<qQ", data[start : start + size]):
         if tag == _NULL:
-            break
+            return found
         found.append((tag, value))
+    if length - size >= 16:
+        raise ValueError(length)
     return found
 
 

@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import accumulate, pairwise
 from json import dumps, loads  # by name: a model may put its own into json
 from typing import TYPE_CHECKING, Any
@@ -131,9 +131,8 @@ def microseconds(value: date) -> int:
     """Return a date, or a datetime (naive ones are UTC), as microseconds since 1970 in UTC."""
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    if value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    return (value - _EPOCH) // _MICROSECOND
+    offset = value.utcoffset() or timedelta()  # taken away last: UTC may be in the year 0
+    return (value.replace(tzinfo=None) - _EPOCH - offset) // _MICROSECOND
 
 
 def encode(name: str, values: Sequence[Any], *, dtype: str = "") -> Column:

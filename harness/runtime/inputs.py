@@ -241,12 +241,12 @@ def _arrow(column: Column) -> Any:
             held = arrow.array(decode(column), arrow.date32())
         else:
             held = _arrow_values(column)
+        return dictionary(held, column.dtype) if column.dtype.startswith("category") else held
     except (arrow.ArrowInvalid, arrow.ArrowTypeError, ValueError, TypeError, OverflowError) as bad:
         raise Unbuildable(
             f"column {column.name!r} of type {column.type} does not fit into one Arrow type: "
             f"{type(bad).__name__}"
         ) from bad
-    return dictionary(held, column.dtype) if column.dtype.startswith("category") else held
 
 
 def _arrow_values(column: Column) -> Any:

@@ -175,7 +175,7 @@ class Service:
             body,
             outputs=tuple(self.outputs),
             inputs=None if self.kind == "documents" else self.settings.get("inputs"),
-            dtypes=self.settings.get("dtypes"),
+            held=self.settings.get("dtypes"),
         )
         tensors = []
         for name in request.outputs or self.outputs:

@@ -15,10 +15,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING or __package__:
-    from harness.runtime import cells
+    from harness.runtime import cells, dtypes
     from harness.runtime.frame import Column
 else:
     import cells
+    import dtypes
     from frame import Column
 
 ROWS_NAMED = 5
@@ -95,12 +96,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read(body: bytes, *, outputs: Sequence[str], inputs: Mapping[str, Any] | None = None,
-         dtypes: Mapping[str, str] | None = None) -> Request:  # fmt: skip
+         held: Mapping[str, str] | None = None) -> Request:  # fmt: skip
     """Return what an infer request asks for.
 
     *outputs* are the tensors that this model has. *inputs* is the JSON Schema of one row, if there
     is one: then its columns must all be there, come in its order, and others are passed over.
-    *dtypes* says how columns are to be held (the words of ``frame.Column.dtype``). Raises Refused.
+    *held* says how columns are to be held (the words of ``frame.Column.dtype``). Raises Refused.
     """
     request = parse(body)
     if not isinstance(request, dict):
@@ -113,7 +114,7 @@ def read(body: bytes, *, outputs: Sequence[str], inputs: Mapping[str, Any] | Non
         raise Refused("inputs is not a list of tensors, one a column")
     columns: dict[str, Column] = {}
     for place, tensor in enumerate(tensors):
-        column = _column(tensor, place, dtypes or {})
+        column = _column(tensor, place, held or {})
         if column.name in columns:
             raise Refused(f"column {_shown(column.name)} is there twice")
         columns[column.name] = column
@@ -165,7 +166,7 @@ def _fits(column: Column, described: Any) -> None:
         )
 
 
-def _column(tensor: Any, place: int, dtypes: Mapping[str, str]) -> Column:
+def _column(tensor: Any, place: int, held: Mapping[str, str]) -> Column:
     if not isinstance(tensor, dict):
         raise Refused(f"inputs[{place}] is not an object")
     name = tensor.get("name")
@@ -186,13 +187,12 @@ def _column(tensor: Any, place: int, dtypes: Mapping[str, str]) -> Column:
         data = [row[0] for row in data]
     if len(data) != rows:
         raise Refused(f"{where}: shape says {rows} rows, data has {len(data)}")
-    dtype = dtypes.get(name, "")
-    if datatype == "BYTES":
+    dtype = held.get(name, "")
+    if datatype == "BYTES" or (dtypes.of_text(dtype) and data == [None] * rows):
         return _texts(name, data, where, dtype)
     if datatype == "BOOL":
         _check(data, lambda cell: cell is True or cell is False, where, "neither true nor false")
-        kept = _kept(dtype, "boolean", "object", "object:nan", "category")
-        return cells.numbers(name, "b1", data, kept)
+        return cells.numbers(name, "b1", data, dtypes.booleans(dtype))
     return _numbers(name, data, datatype, where, dtype)
 
 
@@ -206,20 +206,20 @@ def _rows(shape: Any, where: str) -> int:
 
 
 def _numbers(name: str, data: list[Any], datatype: str, where: str, dtype: str) -> Column:
-    dtype = "" if dtype in ("string", "str", "boolean", "date") else dtype
-    dtype = "" if dtype.startswith("datetime64") else dtype
     if datatype in _INTEGERS:
         code, size = _INTEGERS[datatype]
         low, high = (0, 2**size) if code[0] == "u" else (-(2 ** (size - 1)), 2 ** (size - 1))
         _check(data, lambda cell: type(cell) is int, where, "no integer")
         _check(data, lambda cell: low <= cell < high, where, f"out of the range of {datatype}")
+        code, dtype = dtypes.numbers(data, code, dtype)
         return cells.numbers(name, code, data, dtype)
     _check(data, lambda cell: type(cell) in (int, float), where, "no number")
     limit = 3.4028235677973366e38 if datatype == "FP32" else math.inf
     # half a step above the largest float32: from there on rounding gives infinity (IEEE 754)
     _check(data, lambda cell: _size(cell) < limit, where, f"out of the range of {datatype}")
     held = [None if cell is None else float(cell) for cell in data]
-    return cells.numbers(name, _FLOATS[datatype], held, dtype)
+    code, dtype = dtypes.numbers(held, _FLOATS[datatype], dtype)
+    return cells.numbers(name, code, held, dtype)
 
 
 def _size(cell: int | float) -> float:
@@ -237,15 +237,9 @@ def _texts(name: str, data: list[Any], where: str, dtype: str) -> Column:
         wrong += [i for i, cell in enumerate(data) if cell == ""]
         if wrong:
             raise Refused(f"{where}: no date or time of RFC 3339 in {_listed(sorted(wrong))}")
-        dtype = "" if dtype == "datetime64[us]" else dtype
-        return cells.numbers(name, "us", held, dtype)
+        return cells.numbers(name, "us", held, dtypes.moments(held, dtype))
     _check(data, _encodable, where, "text that is no Unicode (a lone surrogate)")
-    return cells.text(name, data, _kept(dtype, "string", "object", "category"))
-
-
-def _kept(dtype: str, *fitting: str) -> str:
-    known = dtype.startswith("category:[") and "category" in fitting
-    return dtype if known or dtype in fitting else ""
+    return cells.text(name, data, dtypes.text(dtype))
 
 
 def _moment(text: str) -> int | None:

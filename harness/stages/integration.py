@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from harness.contract.batch import Batch
+from harness.contract import levels
+from harness.contract import rows as drawn
+from harness.contract.batch import Batch, Refusal, Unsendable
 from harness.contract.claims import Claims, roles
 from harness.core.errors import JobFailed
 from harness.engine.engine import Mount, Result, Running
@@ -25,7 +27,7 @@ from harness.world.store import Store
 from harness.world.unix_http import Connection
 
 ROWS = 256
-"""Rows compared between server and probe."""
+"""Rows compared between server and probe: so many real ones, and so many made ones."""
 REQUESTS = 200
 """Single-row requests whose latency is measured, one after the other (a closed loop)."""
 READY = 60.0
@@ -98,15 +100,20 @@ def check(
 ) -> StageResult:
     """Return whether the server keeps what the probe promised."""
     sample = rows.take(np.arange(min(ROWS, rows.rows)))
+    more = made(claims, rows)
     with load.probe(bench, runnable) as direct:
         method = roles(claims, direct.methods)[claims.outputs.kind]
-        expected = direct.answer(sample, method=method)
+        asked, expected = [sample], [direct.answer(sample, method=method)]
+        with suppress(Refusal, Unsendable):  # one of so few may be what the contract didn't meet
+            expected.append(direct.answer(more, method=method))
+            asked.append(more)
     problems: list[Problem] = []
     with served(bench, runnable, store) as server:
         connection = Connection(server.socket)
         target = f"/v2/models/{name}/infer"
-        whole = connection.ask("POST", target, infer_body(sample))
-        problems += _parity(whole.status, whole.body, np.asarray(expected.values), method)
+        for batch, answer in zip(asked, expected, strict=True):
+            got = connection.ask("POST", target, infer_body(batch))
+            problems += _parity(got.status, got.body, np.asarray(answer.values), method)
         problems += _refusals(connection, target, sample)
         latencies = _latencies(connection, target, sample)
         connection.close()
@@ -129,12 +136,19 @@ def check(
         else f"{len(problems)} promises of the server broken",
         problems=tuple(problems),
         details={
-            "rows": sample.rows,
+            "rows": sum(batch.rows for batch in asked),
             "latency_p50_ms": round(p50, 3),
             "latency_p99_ms": round(p99, 3),
             "cold_start_seconds": round(server.cold_start, 3),
         },
     )
+
+
+def made(claims: Claims, known: Batch) -> Batch:
+    """Return rows that the contract admits, at the edges of what it admits: what training data hold
+    fits into the types of training data, and what it admits may not."""
+    pools = levels.pools(claims.domains, known if known.rows else None)
+    return drawn.make(drawn.plan(pools, known), 0, ROWS).batch
 
 
 def _parity(status: int, body: bytes, expected: np.ndarray, method: str) -> list[Problem]:

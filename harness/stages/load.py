@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -213,9 +213,16 @@ class Table:
 
 
 def read(
-    bench: Bench, runnable: Runnable, path: Path, *, start: int = 0, stop: int | None = None
+    bench: Bench,
+    runnable: Runnable,
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Table:
-    """Return rows of a data file, read by the environment's own libraries.
+    """Return rows of a data file, or some of its *columns*, read by the environment's own
+    libraries.
 
     No code of the model is in that process. Raises DataInvalid when the file can't be read.
     """
@@ -227,7 +234,7 @@ def read(
         request = {
             "op": "read",
             "path": inside(path),
-            "columns": None,
+            "columns": None if columns is None else list(columns),
             "start": start,
             "stop": stop,
         }
@@ -241,10 +248,10 @@ def read(
             ) from gone
         if answer is None:
             raise JobFailed(f"{path.name} could not be read in the image: {why(running)}")
-    header, columns, _ = answer
+    header, found, _ = answer
     if header["status"] != "ok":
         raise DataInvalid(
             f"{path.name} can't be read: {header['error']['type']}: {header['error']['message']}",
             hint="Parquet and CSV files are read, by the libraries of the model's environment",
         )
-    return Table(rows=header["rows"], kinds=header["kinds"], batch=Batch.from_columns(columns))
+    return Table(rows=header["rows"], kinds=header["kinds"], batch=Batch.from_columns(found))

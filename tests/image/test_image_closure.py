@@ -188,3 +188,33 @@ def test_tables_that_do_not_end_are_those_of_no_object(table: int) -> None:
     )
 
     assert elf.parse((start + segments + dynamic + entry).ljust(400, b"\0")) is None
+
+
+def with_entries(entries: list[tuple[int, int]], strings: bytes) -> bytes:
+    """Return an object whose dynamic section holds *entries*, and the address of *strings*."""
+    at = 176 + 16 * (len(entries) + 1)
+    dynamic = b"".join(struct.pack("<qQ", *entry) for entry in [(5, at), *entries])
+    rest = (3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    start = b"\x7fELF\x02\x01".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", *rest)
+    segments = b"".join(
+        struct.pack("<IIQQQQQQ", kind, 4, where, where, where, size, size, 8)
+        for kind, where, size in ((1, 0, at + len(strings)), (2, 176, len(dynamic)))
+    )
+    return start + segments + dynamic + strings
+
+
+def test_what_is_needed_after_more_entries_than_any_object_has_is_not_passed_over() -> None:
+    few = elf.parse(with_entries([(1, 0), (0, 0)], b"libx.so\0"))
+    many = elf.parse(with_entries([(21, 0)] * elf.MOST + [(1, 0), (0, 0)], b"libx.so\0"))
+
+    assert few is not None
+    assert ("libx.so",) == few.needed
+    assert many is None
+
+
+def test_names_that_are_longer_together_than_any_objects_are_those_of_none() -> None:
+    long = b"x" * (1 << 16) + b"\0"
+    times = elf.NAMES // len(long) + 2
+
+    assert elf.parse(with_entries([(1, 0)] * 3 + [(0, 0)], long)) is not None
+    assert elf.parse(with_entries([(1, 0)] * times + [(0, 0)], long)) is None

@@ -120,7 +120,7 @@ def test_a_declared_dtype_is_how_the_column_is_held(
     cell = {"BYTES": "2020-02-29", "INT64": 3, "BOOL": True}[data]
     body = json.dumps({"inputs": [tensor("x", data, [cell, None])]}).encode()
 
-    (column,) = v2.read(body, outputs=(), dtypes={"x": dtype}).columns
+    (column,) = v2.read(body, outputs=(), held={"x": dtype}).columns
 
     assert wanted == (column.type, column.dtype)
     assert [False, True] == cells.mask(column)
@@ -133,7 +133,7 @@ def test_what_is_no_moment_is_refused_by_its_row(text: str) -> None:
     body = json.dumps({"inputs": [tensor("when", "BYTES", ["2020-01-01T00:00:00Z", text])]})
 
     with pytest.raises(Refused, match='column "when": no date or time of RFC 3339 in row 1'):
-        v2.read(body.encode(), outputs=(), dtypes={"when": "datetime64[us]"})
+        v2.read(body.encode(), outputs=(), held={"when": "datetime64[us]"})
 
 
 def changed(**changes: Any) -> bytes:
