@@ -152,7 +152,8 @@ def _odd_from(trial: Trial, seen: Visit, known: Known, start: int, how: str) -> 
     told = [(known.batches[t.what], known.answers[t.what], t.answers, how) for t in seen.turns]
     probe, here = known.batches["probe"], known.answers["probe"]
     told = told[start:] + [
-        (probe, here, answers, f"{how}, and {when}") for when, answers in seen.later.items()
+        (probe, here, answers, when if how == _WORDS[CLOCK] else f"{how}, and {when}")
+        for when, answers in seen.later.items()
     ]
     return next(_found(trial, told), None)
 

@@ -99,6 +99,8 @@ def explain(
     except OutOfTime:
         if best is None:
             raise
+    if not oracle.bulk and _guessed(best):
+        return Explained(row=row, rule=Rule(conditions=(), share=0.0))
     order = sorted(
         best.rule.conditions,
         key=lambda part: (row.names.index(part.columns[0]), part.sign[0] == "<"),
@@ -111,6 +113,14 @@ def _blurred(found: Explained) -> bool:
     if found.inside is None or found.outside is None:
         return False
     return found.outside > _BLURRED and found.inside < _LIFT * found.outside
+
+
+def _guessed(found: Explained) -> bool:
+    """Tell whether too little speaks for the rule to tell it: thresholds of one cell that all the
+    questions didn't find, and no row inside of them that was asked but the one itself."""
+    parts = found.rule.conditions
+    vague = all(isinstance(part, Condition) and part.known is not None for part in parts)
+    return len(found.rule.columns) == 1 and vague and found.measured[0] <= 1
 
 
 def _share(oracle: Oracle, known: Batch, fresh: Fresh | None) -> float | None:

@@ -194,6 +194,7 @@ def span(microseconds: float) -> str:
 class Rule:
     """Conditions that hold together; none at all is a rule for every row, or where no few cells
     decide: so *many* of them together, or none that was found, where only a *share* of rows fails.
+    Of two bounds of a column on one side the tighter one is kept.
     *times* says of a row that does not always fail how often it did, and how often it was asked.
     """
 
@@ -201,6 +202,14 @@ class Rule:
     many: int = 0
     share: float | None = None
     times: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Leave out bounds that say nothing beside a tighter one."""
+        kept: list[Part] = []
+        for part in self.conditions:
+            if part not in kept and not any(_tighter(one, part) for one in self.conditions):
+                kept.append(part)
+        object.__setattr__(self, "conditions", tuple(kept))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -246,6 +255,18 @@ class Rule:
         for part in self.conditions:
             found &= part.holds(batch)
         return found
+
+
+def _tighter(one: Part, other: Part) -> bool:
+    """Return whether whatever holds *one* bound of a column holds the *other*, and not only so."""
+    if isinstance(one, Relation) or isinstance(other, Relation) or one.column != other.column:
+        return False
+    for strict, loose in ((">", ">="), ("<", "<=")):
+        if {one.sign, other.sign} <= {strict, loose}:
+            if one.value == other.value:
+                return (one.sign, other.sign) == (strict, loose)
+            return bool((one.value > other.value) == (strict == ">"))
+    return False
 
 
 def _chained(lower: Part, upper: Part) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.contract.artifact import Files, changed, files
 from harness.contract.batch import Answer, Batch, Broken, Model, Refusal, mosaic
+from harness.contract.rule import ordered
 from harness.contract.trial import Trial
 
 HASH_SEED, ZONE, CLOCK = "PYTHONHASHSEED", "TZ", "HARNESS_CLOCK"
@@ -41,8 +42,9 @@ class Turn:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Visit:
     """What the model said in another process, *turns* in the order of asking; *later* the answers
-    to the probe rows at further shifts of the clock. *changed* are the files of its artifact that
-    are others than before, None where they can't be looked at; *broken* says why it didn't answer.
+    to the probe rows at further shifts of the clock, by what these are called. *changed* are the
+    files of its artifact that are others than before, None where they can't be looked at; *broken*
+    says why it didn't answer.
     """
 
     environment: Mapping[str, str]
@@ -83,7 +85,7 @@ def _visited(trial: Trial, environment: Mapping[str, str], order: tuple[str, ...
             for what in order:
                 turns.append(Turn(what=what, answers=_asked(trial, model, batches[what])))
             if CLOCK in environment and hasattr(model, "shift_clock"):
-                for how, seconds in LATER.items():
+                for how, seconds in (LATER | _amid(trial)).items():
                     model.shift_clock(seconds)
                     later[how] = _asked(trial, model, batches["probe"], (trial.main,))
     except Broken as gone:
@@ -97,6 +99,20 @@ def _visited(trial: Trial, environment: Mapping[str, str], order: tuple[str, ...
         broken=broken,
         seconds=time.monotonic() - began,
     )
+
+
+def _amid(trial: Trial) -> dict[str, float]:
+    """Return the shift of the clock into the midst of the dates that the rows hold, if they hold
+    any: what lies ahead of now and what lies behind it is another half of them then."""
+    dates = [d.name for d in trial.claims.domains if d.kind in ("date", "datetime")]
+    columns = [trial.probe.rows[name] for name in dates]
+    held = [ordered(column)[~column.absent].astype(float) for column in columns]
+    moments = np.concatenate(held) if held else np.zeros(0)
+    moments = moments[np.isfinite(moments)]
+    if not len(moments):
+        return {}
+    amid = float(np.median(moments)) / 1e6
+    return {"with the clock amid the rows' own dates": amid - time.time()}
 
 
 def _files(trial: Trial) -> Files | None:

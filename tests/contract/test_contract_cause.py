@@ -171,3 +171,21 @@ def test_a_rule_matches_the_rows_that_hold_all_its_conditions() -> None:
     )
 
     assert [False, True, False] == rule.matches(batch).tolist()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "text"),
+    [
+        ([("a", ">", 9629), ("a", ">", 9896)], "a > 9896"),
+        ([("a", "<", 4.0), ("a", "<", 2.0), ("b", "<", 3)], "a < 2.0 and b < 3"),
+        ([("a", ">=", 5), ("a", ">", 5)], "a > 5"),
+        ([("a", ">", 5), ("a", "<", 9)], "5 < a < 9"),
+        ([("a", ">", 5), ("a", ">", 5)], "a > 5"),
+    ],
+)
+def test_of_two_bounds_on_one_side_the_tighter_is_told(
+    conditions: list[tuple[str, str, float]], text: str
+) -> None:
+    parts = [Condition(column=c, sign=s, value=v) for c, s, v in conditions]
+
+    assert text == Rule(conditions=tuple(parts)).text

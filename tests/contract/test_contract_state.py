@@ -373,3 +373,61 @@ def test_a_batch_that_raises_is_no_answer_to_keep() -> None:
     trial = open_trial(claims(), Refusing(), numbers(), settings=SETTINGS)
 
     assert "skipped" == outcome(trial, LASTING).outcome
+
+
+def test_rows_that_the_schema_does_not_admit_are_no_matter_where_all_others_matter() -> None:
+    found = outcome(trial_of(centred), "hostile-rows-spoil-no-other-row")
+
+    assert "skipped" == found.outcome, found.failures
+    assert "see batch-equals-single" in found.reason
+
+
+def test_one_row_is_no_evidence_for_a_threshold_that_was_not_found() -> None:
+    def rounded_alone(matrix: Any) -> Any:
+        found = formula(matrix)
+        return np.round(found, 2) if len(found) == 1 else found
+
+    (failure,) = outcome(trial_of(rounded_alone), "batch-equals-single").failures
+
+    assert () == failure.cause.columns, failure.cause.rule
+
+
+DATED = """
+import datetime
+
+def load(artifact):
+    return ahead
+
+def ahead(frame):
+    today = datetime.date.today().isoformat()
+    return (frame["day"] > today).to_numpy(float) + frame["score"].to_numpy(float)
+"""
+
+
+def test_what_lies_ahead_of_now_is_found_where_all_rows_lie_behind(tmp_path: Path) -> None:
+    (tmp_path / "dated_models.py").write_text(DATED)
+    day = {"type": "string", "format": "date"}
+    bounds = {"formatMinimum": "2010-01-01", "formatMaximum": "2030-12-31"}
+    schema = {"properties": {"day": day | bounds, "score": {"type": "number", "minimum": 0}}}
+    days = [f"2012-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(200)]
+    rows = batch_of(pd.DataFrame({"day": days, "score": np.arange(200.0)}))
+    settings = {"name": "dated", "load": "dated_models:load", "input": "pandas"}
+    way = Opening(
+        settings=settings | {"outputs": {"kind": "regression"}}, artifact=tmp_path, folder=tmp_path
+    )
+    door = in_its_own_process(way)
+    try:
+        trial = open_trial(
+            claims("pandas", schema),
+            door.model,
+            rows,
+            settings=SETTINGS,
+            reopen=door.reopen,
+            elsewhere=door.elsewhere,
+        )
+        found = outcome(trial, "the-clock-does-not-matter")
+    finally:
+        door.close()
+
+    assert "failed" == found.outcome, found.reason
+    assert "amid the rows' own dates" in found.failures[0].observed
