@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.contract.batch import moment, moment_text
 from harness.contract.domain import Domain
-from harness.contract.levels import date_text
+from harness.contract.stamps import date_text
 
 _DAY = 86_400_000_000
 _DIGITS = 20  # a float64 needs 17 at most

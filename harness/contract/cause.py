@@ -90,7 +90,7 @@ def explain(
                 best,
                 lambda rule: measure(asked, rule, terms.plain, known, by_name, fresh, may),
             )
-        best = _refined(asked, best, by_name, may)
+        best = _upheld(_refined(asked, best, by_name, may), known)
         if _blurred(best):
             share = _share(asked, known, fresh)
             return Explained(row=row, rule=Rule(conditions=(), share=share))
@@ -121,6 +121,29 @@ def _guessed(found: Explained) -> bool:
     parts = found.rule.conditions
     vague = all(isinstance(part, Condition) and part.known is not None for part in parts)
     return len(found.rule.columns) == 1 and vague and found.measured[0] <= 1
+
+
+def _upheld(found: Explained, known: Batch) -> Explained:
+    """Return *found*, which some *known* rows that pass may contradict; where many do, with the
+    blamed cells' own values for its rule, with none where some hold even these."""
+    against = found.rule.matches(known) if found.rule.conditions else np.zeros(0, bool)
+    if not against.any():
+        return found
+    if against.mean() <= _BLURRED:
+        if found.inside is not None:
+            return found
+        rows = int(against.sum()) + 1
+        return replace(found, inside=1.0 / rows, measured=(rows, found.measured[1]))
+    own = Rule(conditions=tuple(_own(found.row[name]) for name in found.rule.columns))
+    if own.matches(known).any():
+        own = Rule(conditions=(), share=0.0)
+    return Explained(row=found.row, rule=own)
+
+
+def _own(cell: Cells) -> Condition:
+    value = cell.at(0)
+    sign = "missing" if value is None else "=="
+    return Condition(column=cell.name, sign=sign, value=value)
 
 
 def _share(oracle: Oracle, known: Batch, fresh: Fresh | None) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.contract.batch import moment, moment_text
 from harness.contract.domain import Domain
-from harness.contract.levels import date_text
+from harness.contract.stamps import date_text
 from harness.core.errors import HypothesisUnknown, RowUndrawable
 
 _DAY = 86_400_000_000

@@ -1,13 +1,17 @@
-"""How a date or a date-time is written: what of its text, not of its moment, makes rows fail."""
+"""What of a date or a date-time makes rows fail, but for when it is: how it is written, its day."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import date
+from itertools import islice
 from typing import Any
 
 from harness.contract.batch import moment, moment_text
 from harness.contract.place import Found, Place
 from harness.contract.rule import Condition
+from harness.contract.special_days import alike, beside, specials, unlike
 from harness.contract.texts import Property
 
 _FORM = re.compile(
@@ -17,6 +21,7 @@ _FORM = re.compile(
 _OFFSETS = ("Z", "+00:00", "+02:00", "-05:00")
 _HALF = ".5"
 _LEAST_LEFT = 8
+_FEW_DAYS, _DAY_ENDS = 2, 10
 
 
 def by_form(place: Place) -> Found | None:
@@ -33,8 +38,8 @@ def by_form(place: Place) -> Found | None:
         name = "fraction" if fraction else "no fraction"
         return _condition(place, Property(name=name)), None
     passing = [o for o in others[:4] if _passes(place, _moved(place.bad, fraction, o))]
-    if not passing:
-        return None
+    if not passing or _fails(place, bad["whole"] + fraction + passing[0]):
+        return None  # the hour by the local clock is what matters, if anything is
     failing = [offset, *(o for o in others[:4] if o not in passing)]
     if len(passing) == 1 and len(failing) > 1:
         return _condition(place, Property(name="other offset", argument=passing[0])), None
@@ -42,16 +47,36 @@ def by_form(place: Place) -> Found | None:
 
 
 def by_day(place: Place) -> Found | None:
-    """Return the condition on a day that only leap years have, where those of other years fail,
-    too; None where one day alone does."""
-    bad = place.bad
-    if not isinstance(bad, str) or bad[4:10] != "-02-29" or place.left() < _LEAST_LEFT:
+    """Return the condition on what the cell's day is in the calendar (29 February, a day of the
+    53rd ISO week), where others like it fail, too, and days beside it pass; None where none is."""
+    day = _day(place.bad)
+    if day is None:
         return None
-    years = [year for year in (2020, 2016, 2024, 2012, 2008) if f"{year:04d}" != bad[:4]]
-    tried = [text for year in years if place.admitted(text := f"{year:04d}{bad[4:]}")][:2]
-    if not tried or not all(place.fails(text) for text in tried):
+    known: dict[str, bool] = {}
+
+    def fails(days: Iterable[date]) -> list[bool]:
+        texts = (f"{other.isoformat()}{place.bad[_DAY_ENDS:]}" for other in days)
+        some = list(islice(filter(place.admitted, texts), _FEW_DAYS))
+        known.update({text: place.fails(text) for text in some if text not in known})
+        return [known[text] for text in some]
+
+    for name in specials(day):
+        if place.left() < _LEAST_LEFT:
+            return None
+        near = fails(beside(name, day))
+        if not near or any(near):
+            continue
+        others = fails(alike(name, day))
+        if others and all(others) and not any(fails(unlike(name, day))):
+            return _condition(place, Property(name="day", argument=name)), None
+    return None
+
+
+def _day(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(text[:_DAY_ENDS]) if isinstance(text, str) else None
+    except ValueError:
         return None
-    return _condition(place, Property(name="day", argument="02-29")), None
 
 
 def _parsed(text: Any) -> re.Match[str] | None:
@@ -60,6 +85,10 @@ def _parsed(text: Any) -> re.Match[str] | None:
 
 def _passes(place: Place, text: str) -> bool:
     return bool(text) and place.admitted(text) and not place.fails(text)
+
+
+def _fails(place: Place, text: str) -> bool:
+    return place.admitted(text) and place.fails(text)
 
 
 def _moved(text: str, fraction: str, offset: str) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.batch import Array, Batch, Cells, cells, moment, moment_text
-from harness.contract.domain import EARLIEST, LATEST, Domain, admits, snap
+from harness.contract.batch import Array, Batch, Cells, cells, moment
+from harness.contract.domain import Domain, admits, snap
+from harness.contract.moments import moments
+from harness.contract.stamps import Form, drawn_from
 from harness.core.errors import SpecInvalid
 
 STATED = 12
@@ -40,21 +42,13 @@ _LONG_RUNS = (
     *("(" * 48, "a@" + "a." * 24, "a sentence that has a mark within; it goes on"),
 )  # what a pattern that tries every way to split a run never gets done with
 _SOME_WORDS, _MANY_WORDS = 70, 520  # models cut texts at 64, 128, 256 or 512 words
-_DATES = (
-    *("0001-01-01", "1582-10-15", "1677-09-20", "1677-09-22", "1899-12-31", "1900-02-28"),
-    *("1969-12-31", "1970-01-01", "1999-12-31", "2000-02-29", "2024-12-30", "2038-01-19"),
-    *("2262-04-11", "2262-04-13", "9999-12-31"),
-)  # the calendar's reform, nanoseconds' ends, leap days, ISO weeks, 32-bit time
-_MOMENTS = (
-    *("2021-03-14T02:30:00-05:00", "2021-10-31T02:30:00+01:00", "2000-01-01T00:00:00+14:00"),
-    *("2000-01-01T23:59:59-12:00", "2012-06-30T23:59:59.999999Z", "2020-02-29T12:00:00+05:45"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pool:
     """What is tried in one column. The first *stated* of *levels* count for coverage; *seen* are
-    training values, of the same kind and dtype; *low* and *high* are the ends of their range."""
+    training values, of the same kind and dtype; *low* and *high* are the ends of their range, for
+    moments in microseconds since 1970; *forms* are what a moment's text is written in."""
 
     domain: Domain
     levels: Cells
@@ -62,11 +56,18 @@ class Pool:
     seen: Cells
     low: float
     high: float
+    forms: tuple[Form, ...] = ()
 
     @property
-    def numeric(self) -> bool:
+    def drawable(self) -> bool:
         """Whether values between the levels may be drawn."""
-        return self.levels.kind in ("number", "integer", "datetime") and not self.domain.values
+        ordered = self.moments or self.levels.kind in ("number", "integer")
+        return ordered and not self.domain.values
+
+    @property
+    def moments(self) -> bool:
+        """Whether the column holds moments, as such or as text."""
+        return self.domain.kind in ("date", "datetime")
 
 
 def pools(
@@ -118,9 +119,8 @@ def _pool(
             f"contract.inputs.properties.{domain.name}: no value is known that it admits",
             hint="give training data that holds some, or list values under enum",
         )
-    numbers = seen.values if kind in ("number", "integer", "datetime") else np.zeros(0)
-    low = float(numbers.min()) if len(numbers) else max(float(domain.low), -1000.0)
-    high = float(numbers.max()) if len(numbers) else min(float(domain.high), 1000.0)
+    low, high = _ends(domain, seen)
+    stamped = kind == "string" and domain.kind == "datetime"
     return Pool(
         domain=domain,
         levels=cells(domain.name, kind, values, dtype=dtype),
@@ -128,7 +128,21 @@ def _pool(
         seen=seen,
         low=min(low, high),
         high=max(low, high),
+        forms=drawn_from(seen.values.tolist()) if stamped else (),
     )
+
+
+def _ends(domain: Domain, seen: Cells) -> tuple[float, float]:
+    """Return the ends of the range of the values *seen*; where none are, of what is usual."""
+    numbers = seen.values if seen.kind in ("number", "integer", "datetime") else np.zeros(0)
+    dated = domain.kind in ("date", "datetime")
+    if dated and seen.kind == "string":
+        numbers = np.array([moment(text) for text in dict.fromkeys(seen.values.tolist())])
+    if len(numbers):
+        return float(numbers.min()), float(numbers.max())
+    if dated:
+        return float(domain.low), float(domain.high)
+    return max(float(domain.low), -1000.0), min(float(domain.high), 1000.0)
 
 
 def _kind(domain: Domain, training: Cells | None) -> str:
@@ -153,7 +167,7 @@ def _candidates(
         numbers = _numbers(domain, kind, seen, constants)
         return [_as_number(v, kind) for v in numbers if _holds(v, kind)]
     if domain.kind in ("date", "datetime"):
-        return _moments(domain, kind, seen)
+        return moments(domain, kind, seen)
     return _texts(domain, seen, words)
 
 
@@ -231,41 +245,6 @@ def _long(known: Sequence[str], longest: int) -> Iterator[str]:
             text = text[: longest + 1].rpartition(mark)[0]
         if text:
             yield text
-
-
-def _moments(domain: Domain, kind: str, seen: Cells) -> list[Any]:
-    known = _distinct(sorted(seen.values.tolist()))
-    spread = [known[round(q * (len(known) - 1))] for q in (0.0, 0.5, 1.0) if known]
-    edges = [moment(text) for text in _DATES]
-    ends = [int(domain.low), int(domain.high)]
-    day = 86_400_000_000
-    near = [ends[0] + day, ends[1] - day]
-    if kind == "datetime":
-        return [*ends, *spread, *near, *edges, *(moment(text) for text in _MOMENTS)]
-    form = date_text if domain.kind == "date" else moment_text
-    texts = [form(at) for at in (*ends, *near) if EARLIEST <= at <= LATEST]
-    span = (known[0], known[-1]) if known else ()
-    leap = _leap_days(*(map(moment, span) if span else (EARLIEST, LATEST)))
-    rest = [form(at) for at in (*map(moment, leap), *edges)]
-    extra = list(_MOMENTS) if domain.kind == "datetime" else []
-    return [*texts[:2], *spread, *texts[2:], *rest, *extra, *known[:32]]
-
-
-def _leap_days(low: int, high: int) -> Iterator[str]:
-    """Yield up to six days that only leap years have between two moments, the latest first."""
-    last, first = (min(max(int(at // 31_556_952_000_000) + 1970, 1), 9999) for at in (high, low))
-    days = (f"{y:04d}-02-29" for y in range(last, first - 1, -1) if _leap(y))
-    found = (day for day in days if low <= moment(day) <= high)
-    yield from (day for _, day in zip(range(6), found, strict=False))
-
-
-def _leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-def date_text(microseconds: int) -> str:
-    """Return the day of a moment in UTC, as RFC 3339 text."""
-    return moment_text(microseconds)[:10]
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -15,10 +15,11 @@ from harness.contract.levels import Pool
 from harness.contract.oracle import Oracle
 from harness.contract.place import put_values
 from harness.contract.rule import Condition, Relation, Rule, ordered
+from harness.contract.stamps import date_text
 
 _POINTS, _LEAST = 3, 2
 _NEAR = 1e-6
-_MANY, _ROUNDS = 400, 4
+_MANY, _ROUNDS, _SEEN = 400, 4, 200
 DAY = 86_400_000_000
 """Microseconds."""
 
@@ -185,41 +186,58 @@ def _width(low: float, high: float) -> float:
 
 def _pairs(terms: Terms, name: str, other: str, join: str, low: float, high: float) -> list[Point]:
     """Return pairs of values whose joined value lies between *low* and *high*."""
-    pool = terms.pools[other]
     draw = np.random.default_rng(0)
-    most = [v for v in (pool.seen.at(i) for i in range(min(200, len(pool.seen)))) if v is not None]
-    base = float(ordered(terms.row[other])[0])
-    spread = draw.uniform(min([base, *most]), max([base, *most]), _MANY)
+    pool = terms.pools[other]
+    some = ordered(pool.seen.take(np.arange(min(_SEEN, len(pool.seen)))))
+    most = [float(ordered(terms.row[other])[0]), *some[np.isfinite(some)].tolist()]
+    spread = np.round(draw.uniform(min(most), max(most), _MANY), 3)
     levels = draw.uniform(low, high, _MANY)
     with np.errstate(all="ignore"):
-        values = [
+        solved = [
             _SOLVED[join](level, b) if b else math.nan
-            for level, b in zip(levels.tolist(), np.round(spread, 3).tolist(), strict=True)
+            for level, b in zip(levels.tolist(), spread.tolist(), strict=True)
         ]
-    found = []
-    for value, b in zip(values, np.round(spread, 3).tolist(), strict=True):
-        if not math.isfinite(value):
-            continue
-        pair = tuple(
-            (round(v) if terms.plain[n].kind == "integer" else float(round(v)))
-            if terms.pools[n].domain.kind == "integer"
-            else v
-            for n, v in ((name, value), (other, b))
-        )
-        if terms.pools[name].domain.kind == "date":
-            return []
-        found.append(pair)
-    if not found:
+    pairs = [
+        (_near(terms, name, a), _near(terms, other, b))
+        for a, b in zip(solved, spread.tolist(), strict=True)
+        if math.isfinite(a)
+    ]
+    pairs = [(a, b) for a, b in pairs if join != "/" or b]
+    pairs = [pair for pair in pairs if low <= JOINED[join](*pair) <= high]
+    pairs = [(a, b) for a, b in pairs if _within(terms, name, a) and _within(terms, other, b)]
+    values = [(_value(terms, name, a), _value(terms, other, b)) for a, b in pairs]
+    if not values:
         return []
-    fine = admits(terms.pools[name].domain, put_values(terms.plain[name], [p[0] for p in found]))
-    fine &= admits(pool.domain, put_values(terms.plain[other], [p[1] for p in found]))
-    inside = []
-    for pair, good in zip(found, fine.tolist(), strict=True):
-        if good and (join != "/" or pair[1]):
-            joined = JOINED[join](pair[0], pair[1])
-            if low <= joined <= high:
-                inside.append((pair[0], pair[1]))
-    return inside
+    fine = admits(terms.pools[name].domain, put_values(terms.plain[name], [v[0] for v in values]))
+    fine &= admits(pool.domain, put_values(terms.plain[other], [v[1] for v in values]))
+    return [pair for pair, good in zip(values, fine.tolist(), strict=True) if good]
+
+
+def _within(terms: Terms, name: str, level: float) -> bool:
+    domain = terms.pools[name].domain
+    return domain.low <= level <= domain.high
+
+
+def _near(terms: Terms, name: str, level: float) -> float:
+    """Return the number nearest to *level* that the column may hold; a moment's in microseconds."""
+    match terms.pools[name].domain.kind:
+        case "integer" | "datetime":
+            return round(level)
+        case "date":
+            return round(level / DAY) * DAY
+    return level
+
+
+def _value(terms: Terms, name: str, level: float) -> Any:
+    """Return the column's value at *level*, a moment as text."""
+    match terms.pools[name].domain.kind:
+        case "date":
+            return date_text(int(level))
+        case "datetime":
+            return moment_text(int(level))
+        case "integer" if terms.plain[name].kind == "number":
+            return float(level)
+    return level
 
 
 def number_of(value: Any) -> float:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 
 from harness.contract.axis import shortest
 from harness.contract.batch import Batch, join, mosaic
-from harness.contract.edge import bounded, conditions
+from harness.contract.edge import bounded, conditions, refine
 from harness.contract.fewest import source
 from harness.contract.oblique import DAY, JOINED, Terms, closer, number_of, verified
 from harness.contract.place import Place
@@ -22,6 +23,7 @@ __all__ = ["Terms", "compared", "mended", "related"]
 
 _NEAR = 1e-6
 _LEAST_LEFT = 3
+_TO_THE_DAY = 16  # questions that are left: half of them find a day, the others tell with it
 _TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "=="}
 
 
@@ -72,7 +74,7 @@ def mended(terms: Terms, against: Batch) -> Rule | None:
             far = far.put(terms.row[column])
         if terms.left() > _LEAST_LEFT and terms.oracle.any(far):
             for part in numeric:
-                for relation in _joined(terms, part, name):
+                for relation in _joined(terms, _exact(terms, held, part), name):
                     if verified(terms, relation):
                         return _replaced(terms.rule, relation)
             return None
@@ -94,6 +96,16 @@ def _banded(terms: Terms, against: Batch) -> Rule | None:
         if end is not None:
             return Rule(conditions=(*terms.rule.conditions, end))
     return None
+
+
+def _exact(terms: Terms, held: Batch, part: Condition) -> Condition:
+    """Return *part* with its threshold in row *held* found to the day, where days are asked about
+    one by one: what another cell has to do with it shows only there."""
+    inexact = part.known is not None and part.form == "date"
+    if not inexact or terms.oracle.bulk or terms.left() < _TO_THE_DAY:
+        return part
+    place = replace(_place(terms, held, part.column, terms.row), left=terms.left)
+    return refine(place, part)
 
 
 def _place(terms: Terms, setting: Batch, name: str, against: Batch) -> Place:
@@ -156,6 +168,8 @@ def _of_two(terms: Terms, one: Condition, other: Condition) -> Iterator[Relation
         else {"-": lambda a, b: a - b, "/": lambda a, b: a / b if b else math.nan}
     )
     for by, joined in joins.items():
+        if one.form and by != "-":
+            continue  # moments have no sum
         first = sorted(joined(end, there) for end in _ends(terms, one))
         second = sorted(joined(here, end) for end in _ends(terms, other))
         low, high = max(first[0], second[0]), min(first[1], second[1])
@@ -212,16 +226,19 @@ def _joined(terms: Terms, part: Condition, other: str) -> Iterator[Relation]:
     ends = (value, _known(part))
     if not math.isfinite(there):
         return
+    first = _ends(terms, part)[1]
     if _same(value, there):
         yield Relation(column=part.column, other=other, sign=part.sign)
-    for by in "+-*/":
+    elif _same(first, there):
+        yield Relation(column=part.column, other=other, sign=f"{part.sign[0]}=")
+    for by in "-" if part.form else "+-*/":
         if by in "*/" and there == 0:
             continue
         found = [JOINED[by](end, there) for end in ends]
         slack = _NEAR * 1e-3 * max(map(abs, found))
         low, high = min(found) - slack, max(found) + slack
         if math.isfinite(low) and math.isfinite(high):
-            value_at = shortest(low, high)
+            value_at = found[0] if part.form and part.known is None else shortest(low, high)
             yield Relation(
                 column=part.column,
                 other=other,

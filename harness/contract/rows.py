@@ -6,7 +6,7 @@ as easy as 1, 2, 3", SC 2011): the key is (seed, column), the counter is the row
 - 50 %: every cell at a stated level (what the coverage counts),
 - 10 %: every cell at any level,
 - 25 %: from the training data (a whole real row, or cells of different ones, or the range between),
-- 15 %: log-uniform over twelve decades or so.
+- 15 %: log-uniform over twelve decades or so; moments evenly over all that is admitted.
 
 In half of the last two kinds one cell is put at a level: one odd value in an ordinary row. In a
 thirtieth of them a cell holds what another column of its kind holds: two equal values in one row.
@@ -23,6 +23,7 @@ import numpy as np
 from harness.contract.batch import Array, Batch, Cells, join
 from harness.contract.domain import admits, snap
 from harness.contract.levels import Pool
+from harness.contract.stamps import Form, days, stamps
 
 _STATED, _ANY, _TRAINING = 0.50, 0.60, 0.85
 _ROW_STREAM, _TWIN_STREAM = 2**32, 2**32 + 1
@@ -30,6 +31,7 @@ _TWINS = np.uint64(10)  # most draws are of two columns of different kinds, or o
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BLOCK = 4096
+_DAY, _SECOND = 86_400_000_000, 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +108,12 @@ def make(plan: Plan, start: int, stop: int) -> Made:
             at = np.where(whole[trained], source[trained], pick[trained]).astype(np.int64)
             drawn = _set(drawn, trained, real.take(at % plan.real.rows))
             trained = trained[~whole[trained] & (share[trained] < 0.5)]
-        if pool.numeric:
+        if pool.drawable:
             between = _between(pool, share[trained] * 2.0 % 1.0)
-            drawn = _set_values(drawn, trained, between)
+            drawn = _set_values(drawn, trained, _as_held(pool, between, pick[trained]))
             spread = np.flatnonzero(free & (kind >= _TRAINING))
-            drawn = _set_values(drawn, spread, _log_uniform(pool, pick[spread], share[spread]))
+            wide = _log_uniform(pool, pick[spread], share[spread])
+            drawn = _set_values(drawn, spread, _as_held(pool, wide, pick[spread]))
         columns.append(drawn)
     batch = _twinned(plan, Batch(columns=tuple(columns)), kind, start, stop)
     return Made(batch=batch, stated=stated, codes=codes)
@@ -181,7 +184,7 @@ def _between(pool: Pool, share: Array) -> Array:
 
 def _log_uniform(pool: Pool, pick: Array, share: Array) -> Array:
     low, high = float(pool.domain.low), float(pool.domain.high)
-    if pool.levels.kind == "datetime":
+    if pool.moments:
         return _admitted(pool, low + share * (high - low), fallback=share * 0)
     limit = min(max(abs(low), abs(high)), 1e12)
     decades = np.log10(limit) + 3.0 if limit > 0 else 0.0
@@ -192,8 +195,21 @@ def _log_uniform(pool: Pool, pick: Array, share: Array) -> Array:
     return _admitted(pool, values, fallback=inside)
 
 
+def _as_held(pool: Pool, values: Array, pick: Array) -> Array:
+    """Return *values* as the column holds them: moments as text where it holds text."""
+    if not pool.moments or pool.levels.kind != "string":
+        return values
+    low, high = int(pool.domain.low), int(pool.domain.high)
+    if pool.domain.kind == "date":
+        return days(np.maximum(values, min(-(-low // _DAY) * _DAY, high)))
+    first = -(-low // _SECOND) * _SECOND  # digits are cut off
+    if first > high:
+        return stamps(values, (Form(6),), np.zeros(len(values), np.int64))
+    return stamps(np.maximum(values, first), pool.forms, _choose(pick, len(pool.forms)))
+
+
 def _admitted(pool: Pool, values: Array, *, fallback: Array) -> Array:
-    """Return *values* as the column holds them, those outside the bounds replaced."""
+    """Return *values* as the column's numbers are held, those outside the bounds replaced."""
     low, high = pool.domain.low, pool.domain.high
     values = np.where((values >= low) & (values <= high), values, fallback)
     if pool.domain.multiple_of:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+
+from harness.contract.special_days import SPECIAL
 
 _MARKS = "-_:/,.;@|'\"%\\{}#& "
 
@@ -34,7 +37,7 @@ class Property:
             case "other offset":
                 return offset(text) not in ("", self.argument)
             case "day":
-                return text[5:10] == self.argument
+                return _is_day(str(self.argument), text)
         return _PLAIN[self.name][0](text)
 
     @property
@@ -54,7 +57,7 @@ class Property:
             case "other offset":
                 return f"is at another offset than {self.argument}"
             case "day":
-                return "is 29 February"
+                return SPECIAL[str(self.argument)][0]
         return _PLAIN[self.name][1]
 
 
@@ -69,6 +72,14 @@ def offset(text: str) -> str:
     """Return the offset that the text of a date-time ends in (``Z``, ``+02:00``), if any."""
     found = re.search(r"[T ]\d\d:\d\d:\d\d(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)$", text)
     return found[1] if found else ""
+
+
+def _is_day(name: str, text: str) -> bool:
+    """Return whether the day of a moment's *text* is what the calendar calls *name*."""
+    try:
+        return SPECIAL[name][1](date.fromisoformat(text[:10]))
+    except ValueError:
+        return False
 
 
 def _fraction(text: str) -> bool:

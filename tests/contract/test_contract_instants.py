@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -57,6 +58,12 @@ def test_the_text_of_a_moment_is_told_where_the_moment_is_not_to_blame(
     assert told == _cause(bad, good, fails)
 
 
+def test_the_hour_by_the_local_clock_is_no_offset() -> None:
+    told = _cause("2023-05-01T23:30:00Z", "2023-04-01T10:00:00+01:00", lambda t: t[11:13] == "23")
+
+    assert "offset" not in told
+
+
 def test_a_threshold_on_moments_is_still_one() -> None:
     late = _cause("2023-05-01T10:00:00Z", "2023-04-01T10:00:00Z", lambda text: text >= "2023-04-20")
 
@@ -67,6 +74,25 @@ def test_leap_days_of_all_years_are_one_day() -> None:
     told = _cause("2000-02-29", "2001-05-01", lambda text: text[5:] == "02-29", kind="date")
 
     assert "at is 29 February" == told
+
+
+@pytest.mark.parametrize(
+    "bad, fails, told",
+    [
+        ("2020-12-31", lambda d: d.timetuple().tm_yday == 366, "at is the 366th day of its year"),
+        ("2020-12-31", lambda d: d.isocalendar()[1] == 53, "at is in the 53rd ISO week of a year"),
+        ("2021-01-01", lambda d: d.isocalendar()[1] == 53, "at is in the 53rd ISO week of a year"),
+        ("2020-12-31", lambda d: (d.month, d.day) == (12, 31), "at is 31 December"),
+        ("2021-01-01", lambda d: (d.month, d.day) == (1, 1), "at is 1 January"),
+        ("2020-12-31", lambda d: (d + timedelta(days=1)).day == 1, "at is the last day of a month"),
+        ("2021-01-01", lambda d: d.day == 1, "at is the first day of a month"),
+        ("2020-12-31", lambda d: d > date(2020, 6, 1), "at > '2020-06-01'"),
+    ],
+)
+def test_what_a_day_is_in_the_calendar_is_told(
+    bad: str, fails: Callable[[date], bool], told: str
+) -> None:
+    assert told == _cause(bad, "2018-05-02", lambda t: fails(date.fromisoformat(t)), kind="date")
 
 
 def test_one_leap_day_alone_is_that_day() -> None:
