@@ -15,7 +15,7 @@ from harness.contract.visit import (
     ZONE,
     Answers,
     Visit,
-    mixed,
+    asked_about,
     varied,
     visit,
 )
@@ -23,8 +23,9 @@ from harness.contract.visit import (
 FIRST_CALL, LOAD, EARLIER = "first call", "load", "earlier batches"
 RANDOM = "random"
 _RESERVE = 0.1  # of the seconds: what differs there is worth more than rows in bulk
-_FRESH_FIRST = ("mixed", "probe", "mixed")
-_AS_HERE = ("probe", "probe", "mixed")
+_EDGES = ("inner", "edges", "inner")
+_FRESH_FIRST = ("mixed", "probe", "mixed", *_EDGES)
+_AS_HERE = ("probe", "probe", "mixed", *_EDGES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +50,15 @@ def blamed(trial: Trial) -> Mapping[str, Failure]:
 
 
 def _told(trial: Trial) -> Mapping[str, Failure]:
-    known = _known(trial)
     first = visit(trial, varied(), _FRESH_FIRST)
+    known = _known(trial)
     if not _odd(trial, first, known, "in another process"):
         return {}
-    again = _asked_here(trial, known.batches["probe"])
-    batch, here = known.batches["probe"], known.answers["probe"]
-    self_made = _apart(trial, batch, here, again, "asked again here")
-    if self_made:
-        return {RANDOM: self_made}
+    for what, batch in known.batches.items():
+        again = _asked_here(trial, batch)
+        self_made = _apart(trial, batch, known.answers[what], again, "asked again here")
+        if self_made:
+            return {RANDOM: self_made}
     return _blamed(trial, known, first)
 
 
@@ -72,6 +73,8 @@ def _blamed(trial: Trial, known: Known, first: Visit) -> dict[str, Failure]:
     rows = known.batches["probe"]
     if odd := _apart(trial, rows, two, one, "as the first call of a new process"):
         found[FIRST_CALL] = odd
+    if odd := _after_edges(trial, plain, known):
+        return found | {EARLIER: odd}
     if odd := _odd_from(trial, plain, known, 1, "loaded anew in another process"):
         found[LOAD] = odd
         return found
@@ -90,6 +93,15 @@ def _blamed(trial: Trial, known: Known, first: Visit) -> dict[str, Failure]:
         if odd := _odd_from(trial, alone, known, 1, _WORDS[name]):
             found[name] = odd
     return found or _untold(trial, known, first)
+
+
+def _after_edges(trial: Trial, seen: Visit, known: Known) -> Failure | None:
+    """Return what is answered otherwise after rows at edges than before, in the same process."""
+    inner = [turn.answers for turn in seen.turns if turn.what == "inner"]
+    if not inner:
+        return None
+    how = "asked again after rows at the ends of the schema"
+    return _apart(trial, known.batches["inner"], inner[0], inner[-1], how)
 
 
 def _affordable(trial: Trial, first: Visit) -> bool:
@@ -123,10 +135,10 @@ _WORDS = {
 
 
 def _known(trial: Trial) -> Known:
-    batches = {"probe": trial.probe.rows, "mixed": mixed(trial)}
+    batches = asked_about(trial)
     answers: dict[str, Answers] = {
-        "probe": trial.probe.answers,
-        "mixed": _asked_here(trial, batches["mixed"]),
+        name: trial.probe.answers if name == "probe" else _asked_here(trial, batch)
+        for name, batch in batches.items()
     }
     return Known(batches=batches, answers=answers)
 

@@ -11,12 +11,15 @@ from harness.contract.batch import Answer, Array, Batch, Refusal
 from harness.contract.claims import declared
 from harness.contract.outputs import differs, nearly_tied, shown, tolerance
 from harness.contract.promise import Cause, Failure, Skip
-from harness.contract.trial import Trial
+from harness.contract.trial import Probe, Trial
 
 
-def rearranged(trial: Trial, orders: Sequence[tuple[str, Array]]) -> Iterator[Failure]:
-    """Yield the first row that is answered otherwise when the rows are taken in some order."""
-    probe = trial.probe
+def rearranged(
+    trial: Trial, orders: Sequence[tuple[str, Array]], among: Probe | None = None
+) -> Iterator[Failure]:
+    """Yield the first row that is answered otherwise when the rows (those to probe with, or those
+    *among*) are taken in some order."""
+    probe = among or trial.probe
     for how, order in orders:
         batch = probe.rows.take(order)
         for role, answer in probe.answers.items():
@@ -27,9 +30,12 @@ def rearranged(trial: Trial, orders: Sequence[tuple[str, Array]]) -> Iterator[Fa
                 return
 
 
-def unchanged(trial: Trial, batches: Sequence[tuple[str, Batch]]) -> Iterator[Failure]:
-    """Yield the first row that is answered otherwise in one of *batches* than in the probe."""
-    probe = trial.probe
+def unchanged(
+    trial: Trial, batches: Sequence[tuple[str, Batch]], among: Probe | None = None
+) -> Iterator[Failure]:
+    """Yield the first row that is answered otherwise in one of *batches* than in the probe, or
+    than *among* other rows."""
+    probe = among or trial.probe
     for how, batch in batches:
         for role, wanted in probe.answers.items():
             found = difference(trial, role, batch, wanted, trial.answer(batch, role), how)

@@ -128,16 +128,17 @@ def distinct(trial: Trial, size: int) -> Batch:
     real = trial.plan.real
     if real.rows <= trial.probe.rows.rows:
         return mixed(trial, size)
-    return as_trained(_different(real, size), trial.training)
+    return as_trained(different(real, size), trial.training)
 
 
 def mixed(trial: Trial, size: int) -> Batch:
     """Return *size* rows: those to probe with, then rows whose cells are of different ones."""
-    return _different(trial.probe.rows, size)
+    return different(trial.probe.rows, size)
 
 
-def _different(pool: Batch, size: int) -> Batch:
-    draw = np.random.default_rng(size)
+def different(pool: Batch, size: int, *, seed: int = 0) -> Batch:
+    """Return *size* rows: those of *pool* in a random order, then rows with cells of several."""
+    draw = np.random.default_rng(size + seed)
     first = pool.take(draw.permutation(pool.rows)[:size])
     if first.rows == size:
         return first

@@ -65,6 +65,11 @@ class Pool:
         return ordered and not self.domain.values
 
     @property
+    def numeric(self) -> bool:
+        """Whether such values lie there as numbers, not as text."""
+        return self.drawable and self.levels.kind != "string"
+
+    @property
     def moments(self) -> bool:
         """Whether the column holds moments, as such or as text."""
         return self.domain.kind in ("date", "datetime")

@@ -73,6 +73,13 @@ def plan(pools: Sequence[Pool], training: Batch | None, *, seed: int = 0) -> Pla
     return Plan(pools=tuple(pools), real=real, seed=seed)
 
 
+def spread(total: int, count: int, *, seed: int = 0) -> Array:
+    """Return *count* of *total* rows (all, when there are fewer), evenly spread; with the next
+    *seed* the rows after these."""
+    even = np.linspace(0, total - 1, min(count, total)).astype(int)
+    return np.sort((even + seed) % max(total, 1))
+
+
 def _as_kind(column: Cells, kind: str) -> Cells:
     if column.kind == "integer" and kind == "number":
         return replace(column, kind=kind, values=column.values.astype(float), dtype="")
@@ -180,6 +187,14 @@ def _set_values(cells: Cells, where: Array, values: Array) -> Cells:
 def _between(pool: Pool, share: Array) -> Array:
     values = pool.low + share * (pool.high - pool.low)
     return _admitted(pool, values, fallback=values)
+
+
+def halfway(pool: Pool) -> Cells:
+    """Return the two values of a numeric *pool* halfway from training data to the domain's ends."""
+    ends = float(pool.domain.low), float(pool.domain.high)
+    values = np.array([pool.low / 2 + ends[0] / 2, pool.high / 2 + ends[1] / 2])
+    two = pool.levels.take(np.zeros(2, int))
+    return _set_values(two, np.arange(2), _admitted(pool, values, fallback=values))
 
 
 def _log_uniform(pool: Pool, pick: Array, share: Array) -> Array:

@@ -100,6 +100,7 @@ class Trial(Asking):
         self.visits: dict[tuple[object, ...], Visit] = {}
         self.blamed: dict[int, Mapping[str, Failure]] = {}
         self.growth: Growth | None = None
+        self.further: dict[str, Probe | None] = {}
         self.steady = True
 
     @property
@@ -139,8 +140,8 @@ class Trial(Asking):
         cells where the schema admits them; made ones where there are no real rows."""
         count = self.settings.probe_rows
         if self._drawn.real.rows:
-            spread = np.linspace(0, self._drawn.real.rows - 1, min(count, self._drawn.real.rows))
-            chosen = as_trained(self._drawn.real.take(spread.astype(int)), self.training)
+            spread = rows.spread(self._drawn.real.rows, count, seed=self.settings.seed)
+            chosen = as_trained(self._drawn.real.take(spread), self.training)
         else:
             self.notes.append("no training rows: probes use made rows")
             chosen = rows.make(self._drawn, 0, count).batch

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.contract.artifact import Files, changed, files
 from harness.contract.batch import Answer, Batch, Broken, Model, Refusal, mosaic
+from harness.contract.further import at_edges, inner
 from harness.contract.rule import ordered
 from harness.contract.trial import Trial
 
@@ -32,7 +33,7 @@ Answers = Mapping[str, "Answer | Refusal"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """One question to the visited model: *what* was asked (``probe`` or ``mixed`` rows) and, by
+    """One question to the visited model: *what* was asked (a name in ``asked_about``) and, by
     role, what it said."""
 
     what: str
@@ -64,7 +65,7 @@ def varied() -> dict[str, str]:
 
 def visit(trial: Trial, environment: Mapping[str, str], order: tuple[str, ...]) -> Visit:
     """Return what the model says in a process with *environment*, asked in *order* about
-    ``probe`` and ``mixed`` rows; each visit is paid once.
+    the rows of ``asked_about``; each visit is paid once.
 
     Raises Skip where there is no other process, OutOfTime.
     """
@@ -75,14 +76,14 @@ def visit(trial: Trial, environment: Mapping[str, str], order: tuple[str, ...]) 
 
 
 def _visited(trial: Trial, environment: Mapping[str, str], order: tuple[str, ...]) -> Visit:
-    batches = {"probe": trial.probe.rows, "mixed": mixed(trial)}
+    batches = asked_about(trial)
     before = _files(trial)
     turns: list[Turn] = []
     later: dict[str, Answers] = {}
     broken, began = "", time.monotonic()
     try:
         with trial.elsewhere(**environment) as model:
-            for what in order:
+            for what in (name for name in order if name in batches):
                 turns.append(Turn(what=what, answers=_asked(trial, model, batches[what])))
             if CLOCK in environment and hasattr(model, "shift_clock"):
                 for how, seconds in (LATER | _amid(trial)).items():
@@ -113,6 +114,16 @@ def _amid(trial: Trial) -> dict[str, float]:
         return {}
     amid = float(np.median(moments)) / 1e6
     return {"with the clock amid the rows' own dates": amid - time.time()}
+
+
+def asked_about(trial: Trial) -> dict[str, Batch]:
+    """Return the rows that visitors are asked about: ``probe`` and ``mixed`` ones; ``edges``, where
+    there are any, and the ``inner`` ones of these."""
+    batches = {"probe": trial.probe.rows, "mixed": mixed(trial)}
+    if (edges := at_edges(trial)) is not None:
+        near = inner(trial, edges.rows)
+        batches |= {"edges": edges.rows} | ({"inner": near} if near.rows else {})
+    return batches
 
 
 def _files(trial: Trial) -> Files | None:

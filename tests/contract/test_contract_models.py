@@ -79,7 +79,7 @@ def test_what_is_allowed_by_tolerance_is_decided_by_the_type_of_the_answer() -> 
 
         def after(self, frame: Any, found: Any) -> Any:
             type(self).turn += 1
-            return found + (type(self).turn % 3) * 1e-6
+            return found + (type(self).turn % 3) * 4e-7
 
     class Single(Rough):
         def after(self, frame: Any, found: Any) -> Any:

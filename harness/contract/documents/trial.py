@@ -76,7 +76,7 @@ class DocumentTrial(Trial):
         """
         count = self.settings.probe_rows
         if self.real:
-            spread = np.linspace(0, len(self.real) - 1, min(count, len(self.real))).astype(int)
+            spread = rows.spread(len(self.real), count, seed=self.settings.seed)
             return batch_of([self.real[i] for i in spread.tolist()])
         self.notes.append("no training documents: probes use made ones")
         return self._first(count)
