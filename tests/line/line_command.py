@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -91,8 +92,13 @@ class Command:
     ) -> subprocess.Popen[bytes]:
         """Start ``harness`` with *arguments*; what it says goes into the file *output*.
 
-        With *group* it leads a process group of its own, as a shell would have it.
+        With *group* it leads a process group of its own, as a shell would have it, and may be
+        interrupted also where these tests run in the background.
         """
+
+        def heard() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
         with output.open("wb") as file:
             return subprocess.Popen(
                 [str(COMMAND), *map(str, arguments)],
@@ -101,4 +107,5 @@ class Command:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 process_group=0 if group else None,
+                preexec_fn=heard if group else None,
             )
