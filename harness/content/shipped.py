@@ -3,6 +3,9 @@
 Run as a script by that interpreter; standard library only. ``compile`` writes bytecode,
 ``deflate`` compresses a layer with the zlib that the lock pins, ``outside`` tells what of this
 machine's own it would run with.
+
+It imports what is frozen or built in alone: other modules have no bytecode yet where it runs, and
+``importlib.util`` would cost twice what all else does to start.
 """
 
 import _imp

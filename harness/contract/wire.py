@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.cells import HELD, Array, Cells
+from harness.runtime.dtypes import NANOSECONDS, NARROW
 from harness.runtime.frame import Column
 
 _WIRE: Mapping[str, str] = {
@@ -20,17 +21,7 @@ _WIRE: Mapping[str, str] = {
     "datetime": "us",
     "mixed": "json",
 }
-_NARROW: Mapping[str, str] = {
-    "float32": "f4",
-    "int32": "i4",
-    "int16": "i2",
-    "int8": "i1",
-    "uint64": "u8",
-    "uint32": "u4",
-    "uint16": "u2",
-    "uint8": "u1",
-}
-WIDE = {wire: name for name, wire in _NARROW.items()}
+WIDE = {wire: name for name, wire in NARROW.items()}
 
 
 def to_column(column: Cells) -> Column:
@@ -45,10 +36,10 @@ def to_column(column: Cells) -> Column:
     elif column.kind == "mixed":
         data, offsets = _encode([json.dumps(_plain(value)) for value in column.values])
     else:
-        if dtype in _NARROW:
+        if dtype in NARROW:
             narrow = np.dtype(dtype)
             if _fits(column, narrow):
-                kind = _NARROW[dtype]
+                kind = NARROW[dtype]
             dtype = ""
         elif dtype.startswith("datetime64[ns") and not _fits_nanoseconds(column):
             dtype = dtype.replace("[ns", "[us")
@@ -112,8 +103,7 @@ def _fits(column: Cells, narrow: np.dtype[Any]) -> bool:
 
 
 def _fits_nanoseconds(column: Cells) -> bool:
-    limit = np.iinfo(np.int64).max // 1000
-    return bool((np.abs(column.values) < limit).all())
+    return bool((np.abs(column.values) < NANOSECONDS).all())
 
 
 def _encode(texts: Sequence[str] | Array) -> tuple[bytes, bytes]:

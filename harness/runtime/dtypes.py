@@ -19,7 +19,7 @@ NARROW = {
     **{f"uint{size}": f"u{size // 8}" for size in (8, 16, 32, 64)},
 }
 """Dtypes that a column type of the frame says by itself."""
-_NANOSECONDS = (2**63 - 1) // 1000
+NANOSECONDS = (2**63 - 1) // 1000
 """Microseconds from where on a moment is no int64 of nanoseconds."""
 
 
@@ -44,7 +44,7 @@ def booleans(dtype: str) -> str:
 
 def moments(cells: Sequence[int | None], dtype: str) -> str:
     """Return how moments, in microseconds, are held."""
-    far = (cell is not None and abs(cell) >= _NANOSECONDS for cell in cells)
+    far = (cell is not None and abs(cell) >= NANOSECONDS for cell in cells)
     if dtype.startswith("datetime64[ns") and any(far):
         dtype = dtype.replace("[ns", "[us", 1)
     return "" if dtype == "datetime64[us]" else dtype

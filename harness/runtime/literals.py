@@ -25,7 +25,8 @@ _INSTALLED = tuple(
     str(Path(sysconfig.get_path(name)).resolve())
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
-_OURS = str(Path(__file__).resolve().parent)
+_OURS = str(Path(__file__).resolve().parents[1 if __package__ else 0])
+"""Harness itself, also where it is run from a checkout; in an image the runtime's files alone."""
 
 Literal = bool | int | float | str
 Found = tuple[tuple[Literal, ...], tuple[str, ...]]

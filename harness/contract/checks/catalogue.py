@@ -10,6 +10,7 @@ from harness.contract.checks.again import (
     cuts_of_large_batches_do_not_matter,
     earlier_batches_do_not_matter,
 )
+from harness.contract.checks.alone import batch_equals_single
 from harness.contract.checks.between_rows import declared_relations_hold
 from harness.contract.checks.columns import (
     column_order_does_not_matter,
@@ -68,7 +69,6 @@ from harness.contract.checks.quality import answers_go_with_the_outcomes
 from harness.contract.checks.reachable import every_label_is_predicted
 from harness.contract.checks.relations import declared_directions_hold, declared_invariants_hold
 from harness.contract.checks.structure import (
-    batch_equals_single,
     duplicates_get_the_same_answer,
     empty_batch,
     one_row,
