@@ -12,7 +12,7 @@ from typing import Any
 import packages
 
 from harness.content import wheel
-from harness.content.tree import merge, plant
+from harness.content.union import lay_out
 from harness.core.digest import Digest
 from harness.world import seal
 from harness.world.store import Store
@@ -54,7 +54,7 @@ def add_image(store: Store, name: str, trees: tuple[str, ...]) -> Digest:
     store.remember("image", f"image-{name}", body)
     store.tree(
         f"root-{name}",
-        lambda root: plant(merge({key: store.root / "t" / key for key in trees}), root),
+        lambda root: lay_out({key: store.root / "t" / key for key in trees}, root),
         of=trees,
     )
     return layer

@@ -65,9 +65,10 @@ from harness.world.store import Store
 
 if __name__ == "__main__":
     lock, store, app, shared = (Path(given) for given in sys.argv[1:5])
-    built = build.environment(pylock.loads(lock.read_text()), Store(store))
+    held = Store(store)
+    built = build.environment(pylock.loads(lock.read_text()), held)
     done = time.time()
-    engine, _ = select("sandbox")
+    engine, _ = select("sandbox", store=held)
     job = Job(
         root=built.root,
         argv=(f"/usr/bin/python{built.interpreter.python}", *sys.argv[5:]),

@@ -6,7 +6,6 @@ allowed and mean nothing to an installer).
 
 from __future__ import annotations
 
-import configparser
 import re
 
 from harness.content.tree import inner
@@ -32,6 +31,8 @@ def launchers(text: str, program: str, package: str) -> dict[str, str]:
 
     Raises PackageRefused for a name that is no file's and an object that is none.
     """
+    import configparser  # most wheels have no script
+
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
     try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from harness.core.errors import PackageConflict, PackageRefused
+from harness.core.errors import PackageRefused
 
 RULES = 2
 """Version of how packages become trees; part of every tree's key."""
@@ -263,46 +263,3 @@ def nodes(root: Path) -> Iterator[Node]:
                 else:
                     kind = "file"
                 yield Node(path, kind, entry.path, entry)
-
-
-def merge(roots: dict[str, Path]) -> dict[str, Node]:
-    """Return the union of the named trees, by path, sorted by the path's bytes.
-
-    Raises PackageConflict when two of them have one path with different bytes, modes or kinds.
-    """
-    merged: dict[str, Node] = {}
-    owner: dict[str, str] = {}
-    for name in sorted(roots):
-        for node in nodes(roots[name]):
-            known = merged.get(node.path)
-            if known is None:
-                merged[node.path] = node
-                owner[node.path] = name
-            elif not same(known, node):
-                raise PackageConflict(
-                    f"{owner[node.path]} and {name} both write /{node.path}, with different bytes",
-                    hint="remove one of the two packages from the environment",
-                )
-    return dict(sorted(merged.items(), key=lambda item: item[0].encode()))
-
-
-def same(one: Node, other: Node) -> bool:
-    """Tell whether two nodes are of one kind, mode and content."""
-    if (one.kind, one.target, one.executable) != (other.kind, other.target, other.executable):
-        return False
-    if one.kind != "file":
-        return True
-    return (
-        one.size == other.size and Path(one.source).read_bytes() == Path(other.source).read_bytes()
-    )
-
-
-def plant(merged: dict[str, Node], root: Path) -> None:
-    """Lay *merged* out below *root* by hard links: as fast as the names alone."""
-    base = os.fspath(root)
-    for node in merged.values():  # sorted: a folder comes before what it holds
-        target = f"{base}/{native(node.path)}"
-        if node.kind == "folder":
-            os.mkdir(target, 0o755)
-        else:
-            os.link(node.source, target, follow_symlinks=False)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.content.tree import MOMENT, merge
+from harness.content.tree import MOMENT
+from harness.content.union import merge
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import EngineUnavailable

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def trial(engine: Engine) -> str | None:
     cat = shutil.which("cat", path="/usr/bin:/bin:/run/current-system/sw/bin")
     if cat is None:
         return "this machine has no program `cat` to try it with"
-    word = uuid.uuid4().hex
+    word = os.urandom(16).hex()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         for name in ("proc", "dev", "tmp", "run", "data"):

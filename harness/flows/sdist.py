@@ -16,7 +16,8 @@ from harness.content import backend, sdist
 from harness.content import wheel as wheels
 from harness.content.repack import differences, repack
 from harness.content.sdist import Sdist
-from harness.content.tree import RULES, merge, plant
+from harness.content.tree import RULES
+from harness.content.union import lay_out
 from harness.core.digest import Digest
 from harness.core.errors import BuildFailed, HashMismatch, PackageRefused, ResolutionFailed
 from harness.engine import hooks
@@ -240,7 +241,7 @@ def _place(workshop: Workshop, source: Source) -> Place:
         engine=workshop.engine,
         root=store.tree(
             named,
-            lambda root: plant(merge(roots), root),
+            lambda root: lay_out(roots, root),
             of=[root.name for root in roots.values()],
         ),
         argv=(f"/usr/bin/python{python}", "-P", "-X", "utf8"),

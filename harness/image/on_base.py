@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import BrokenExecutor
+from functools import partial
 from pathlib import Path
 
 from harness.content import stack
@@ -192,13 +193,9 @@ def _build(lock: Lock, store: Store, workers: int, progress: Progress, order: Or
         groups: dict[str, tuple[str, ...]] = {"base": (mounts(pulled, store),)}
         if on.moved:
             groups[MOVED] = (whiteouts.tree(on, below, store),)
-        groups |= build.grouped(
-            unpacked,
-            store,
-            prefix="python",
-            buckets=8,
-            compiled=lambda one: compiled[one].result(),
-        )
+        code = {one: task.result() for one, task in compiled.items()}
+        size = partial(trees.size, store)
+        groups |= build.grouped(unpacked, size, prefix="python", buckets=8, compiled=code)
         groups = {t: g for t, g in groups.items() if any(_holds(store, one) for one in g)}
         layers, rebuilt = build.layered(groups, store, pool)
     image = Image(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.content.interpreter import Interpreter
-from harness.content.tree import merge, plant
+from harness.content.union import lay_out
 from harness.core.digest import short
 from harness.core.errors import BuildFailed
 from harness.image import base, trees
@@ -36,7 +36,7 @@ def of(unpacked: Mapping[str, str], python: str, store: Store) -> Path:
     parts = {name: folder / tree for name, tree in unpacked.items()} | {"the base": generated}
     return store.tree(
         _key(unpacked, python),
-        lambda root: plant(merge(parts), root),
+        lambda root: lay_out(parts, root),
         of=[*unpacked.values(), generated.name],
     )
 

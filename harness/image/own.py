@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 
 from harness.content.members import Hashed, members, reading
 from harness.content.stack import WHITEOUT
-from harness.content.tree import MOMENT, Writer, merge, native
+from harness.content.tree import MOMENT, Writer, native
+from harness.content.union import merge
 from harness.core.digest import hexadecimal
 from harness.core.errors import BuildFailed, HashMismatch, PackageRefused
 from harness.image import build, model, tar

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.content.interpreter import Interpreter
-from harness.content.tree import merge
+from harness.content.union import merge
 from harness.core import canonical
 from harness.core.digest import Digest, hexadecimal, of_bytes, of_hex
 from harness.core.errors import BuildFailed, StoreDamaged

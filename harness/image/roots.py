@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.content.interpreter import Interpreter
 from harness.content.scheme import below_site
 from harness.content.stack import WHITEOUT
-from harness.content.tree import Node, merge, plant, same
+from harness.content.tree import Node
+from harness.content.union import lay_out, merge, plant, same
 from harness.core.errors import PackageConflict
 from harness.image.image import Image, Layer
 from harness.image.key import key
@@ -41,6 +42,8 @@ def lay(trees: Iterable[str], store: Store, *, theirs: Iterable[str] = ()) -> Pa
     listed, lower, folder = tuple(trees), frozenset(theirs), store.root / "t"
 
     def fill(root: Path) -> None:
+        if not lower:
+            return lay_out({tree: folder / tree for tree in listed}, root)
         below = merge({tree: folder / tree for tree in listed if tree in lower})
         plant(over(below, merge({t: folder / t for t in listed if t not in lower})), root)
 

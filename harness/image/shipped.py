@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.content import members
-from harness.content.tree import merge
+from harness.content.union import merge
 from harness.core.digest import Digest, of_bytes
 from harness.core.errors import HashMismatch, ImageInvalid, NotBuiltYet
 from harness.image import layout_read, manifest, remote, tar

@@ -14,9 +14,10 @@ from pathlib import Path
 from harness.content import bytecode, deb, wheel
 from harness.content.interpreter import Interpreter
 from harness.content.scheme import Scheme
-from harness.content.tree import RULES, merge, nodes
+from harness.content.tree import RULES, nodes
+from harness.content.union import merge
 from harness.core.digest import Digest, of_hex
-from harness.image import roots, tar
+from harness.image import tar
 from harness.image.key import key
 from harness.world.store import Store
 
@@ -36,6 +37,11 @@ def wheel_key(digest: Digest, to: Scheme) -> str:
 @cache
 def _said(to: Scheme) -> dict[str, str]:
     return asdict(to)
+
+
+def bytecode_key(tree: str, compiler: str) -> str:
+    """Return the store's key of the bytecode of *tree*; *compiler* as ``of_bytecode`` has it."""
+    return key("bytecode", tree, compiler)
 
 
 def of_deb(where: str, name: str, digest: Digest) -> str:
@@ -60,15 +66,10 @@ def of_bytecode(where: str, tree: str, shipped: Interpreter, compiler: str, orde
     *compiler* names all that the bytecode depends on beside the sources.
     """
     store = Store(Path(where))
-    compiled = key("bytecode", tree, compiler)
+    compiled = bytecode_key(tree, compiler)
     source = store.root / "t" / tree
     store.tree(compiled, lambda root: bytecode.compile_tree(shipped, source, root, order=order))
     return compiled
-
-
-def root(where: str, trees: tuple[str, ...]) -> str:
-    """Lay out the root that *trees* make; return the folder."""
-    return str(roots.lay(trees, Store(Path(where))))
 
 
 def layer(where: str, trees: tuple[str, ...], fresh: frozenset[str]) -> dict[str, object]:

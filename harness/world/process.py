@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 from typing import ParamSpec, TypeVar
 
 from harness.core.errors import ToolMissing
@@ -48,6 +49,35 @@ class Finished:
         return "\n".join(text.splitlines()[-12:])
 
 
+def start(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start *argv*; raises ToolMissing when there is no such program.
+
+    It dies with us when it is started by the main thread. The kernel ties that to the thread, and
+    nothing of ours should run between fork and exec while other threads do.
+    """
+    alone = threading.current_thread() is threading.main_thread()
+    try:
+        return subprocess.Popen(
+            [str(a) for a in argv],
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=die_with_parent if alone else None,
+        )
+    except FileNotFoundError as missing:
+        raise ToolMissing(f"the program {argv[0]} is not here") from missing
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -56,25 +86,8 @@ def run(
     stdin: bytes = b"",
     timeout: float | None = None,
 ) -> Finished:
-    """Run *argv* to its end; raises ToolMissing when there is no such program.
-
-    It dies with us when it is started by the main thread. The kernel ties that to the thread, and
-    nothing of ours should run between fork and exec while other threads do.
-    """
-    alone = threading.current_thread() is threading.main_thread()
-    try:
-        process = subprocess.Popen(
-            [str(a) for a in argv],
-            env=None if env is None else dict(env),
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent if alone else None,
-        )
-    except FileNotFoundError as missing:
-        raise ToolMissing(f"the program {argv[0]} is not here") from missing
-    with process:
+    """Run *argv* to its end, dying with us as ``start`` says; raises ToolMissing as it does."""
+    with start(argv, env=env, cwd=cwd, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:

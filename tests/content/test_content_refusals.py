@@ -17,7 +17,8 @@ from packages import deb, member, tar, wheel
 from harness.content import deb as deb_room
 from harness.content import tree
 from harness.content import wheel as wheel_room
-from harness.content.tree import Writer, merge, nodes, plant
+from harness.content.tree import Writer, nodes
+from harness.content.union import lay_out, merge
 from harness.core.errors import PackageRefused
 from harness.image import ld_cache
 from harness.image import tar as image_tar
@@ -154,7 +155,7 @@ def test_links_in_a_circle_hurt_nobody(room: Path) -> None:
     (room / "root").mkdir()
     merged = merge({"thing": root})
 
-    plant(merged, room / "root")
+    lay_out({"thing": root}, room / "root")
 
     assert "usr/bin/X11" in merged
     assert b"".join(image_tar.stream(merged))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.content.tree import Writer, merge, plant
+from harness.content.tree import Writer
+from harness.content.union import lay_out, merge
 from harness.core.errors import PackageConflict
 from harness.image import tar
 
@@ -47,7 +48,7 @@ def test_a_planted_root_shares_its_files_with_the_trees(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
 
-    plant(merge({"one": one}), root)
+    lay_out({"one": one}, root)
 
     assert (root / "a/b").stat().st_ino == (one / "a/b").stat().st_ino
 

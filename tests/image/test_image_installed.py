@@ -10,7 +10,7 @@ from packages import wheel
 
 from harness.content import wheel as room
 from harness.content.interpreter import Interpreter
-from harness.content.tree import merge, plant
+from harness.content.union import lay_out
 from harness.image import build
 
 NSPKG = (
@@ -58,7 +58,7 @@ def shipped(tabular: build.Built, tmp_path_factory: pytest.TempPathFactory) -> I
         room.unpack(archive, name, "3.11", folder / name)
         trees[name] = folder / name
     (folder / "root").mkdir()
-    plant(merge(trees), folder / "root")
+    lay_out(trees, folder / "root")
     return Interpreter(folder / "root", "3.11")
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.content.tree import Writer, merge
+from harness.content.tree import Writer
+from harness.content.union import merge
 from harness.image import elf, layout, tar
 from harness.image.image import Blob, Image, Layer, Settings, from_body
 from harness.image.pack import Packed
