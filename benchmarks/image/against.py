@@ -3,12 +3,13 @@
     python benchmarks/image/against.py [--rounds N] [--only SIDE …] [--folder F] [--output json]
 
 One locked set of packages, all files local, on every side: Harness builds a root from Debian
-packages and wheels and starts it in the sandbox; the others begin with a base image that has
-Python already (made beforehand, not counted) and install the wheels with pip or uv. In each round
-every side goes three ways, one after the other: *cold* (store, images and caches empty), *one
-package changed*, *nothing changed*; each is timed to the image, and to the first answer of a small
-server that listens on a unix socket without a network. Needs root, dockerd and buildah; daemons of
-its own are started on private sockets. Reports medians and ratios of the rounds' pairs.
+packages and wheels and starts it in the sandbox; the others load an archive of a base image that
+has Python already (made beforehand) and install the wheels with pip or uv. In each round every side
+goes three ways, one after the other: *cold* (store, images and caches empty; the base image is
+loaded), *one package changed*, *nothing changed*; each is timed to the image, and to the first
+answer of a small server that listens on a unix socket without a network. Needs root, dockerd and
+buildah; daemons of its own are started on private sockets. Reports medians and ratios of the
+rounds' pairs.
 
 Empty means new: each side of each round has a folder and a daemon of its own, and nothing is
 removed before the end. ext4 is several times slower for a minute where much was just deleted.
@@ -31,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,12 +207,15 @@ def dockerfile(scene: Scene, which: str, tool: str) -> Path:
     return folder
 
 
-def docker(tool: str, scene: Scene, which: str) -> Times:
+def docker(tool: str, scene: Scene, which: str, cold: bool) -> Times:
     """One way of docker build; with ``-mounts``, by BuildKit with bind and cache mounts."""
     kit = {"DOCKER_BUILDKIT": "1" if tool.endswith("-mounts") else "0"}
     name = f"made-{tool}"
     folder = dockerfile(scene, which, tool)
     begun = time.time()
+    if cold:
+        run(*scene.docker, "load", "--input", scene.archive)
+        run(*scene.docker, "tag", "base:1", "localhost/base:1")
     run(*scene.docker, "build", "--network", "none", "--tag", name, folder, env=kit)
     image = time.time()
     with shared(scene) as place:
@@ -225,11 +230,13 @@ def docker(tool: str, scene: Scene, which: str) -> Times:
     return Times(image=image - begun, answer=end - begun, start=end - start)
 
 
-def buildah(tool: str, scene: Scene, which: str) -> Times:
+def buildah(tool: str, scene: Scene, which: str, cold: bool) -> Times:
     """One way of buildah; it has no server to run, so its image alone is timed."""
     root = ("--root", scene.place / "images", "--runroot", scene.place / "run")
     folder = dockerfile(scene, which, tool)
     begun = time.time()
+    if cold:
+        run("buildah", *root, "pull", f"docker-archive:{scene.archive}")
     run(
         *("buildah", *root, "build", "--layers", "--isolation", "chroot"),
         *("--tag", "made", folder),
@@ -240,11 +247,11 @@ def buildah(tool: str, scene: Scene, which: str) -> Times:
 
 SIDES: dict[str, Callable[[Scene, str, bool], Times]] = {
     "harness": ours,
-    "docker + pip": lambda scene, which, cold: docker("pip", scene, which),
-    "docker + uv": lambda scene, which, cold: docker("uv", scene, which),
-    "docker + uv, bytecode": lambda scene, which, cold: docker("uv-bytecode", scene, which),
-    "BuildKit, mounts + uv": lambda scene, which, cold: docker("uv-mounts", scene, which),
-    "buildah + pip": lambda scene, which, cold: buildah("pip", scene, which),
+    "docker + pip": partial(docker, "pip"),
+    "docker + uv": partial(docker, "uv"),
+    "docker + uv, bytecode": partial(docker, "uv-bytecode"),
+    "BuildKit, mounts + uv": partial(docker, "uv-mounts"),
+    "buildah + pip": partial(buildah, "pip"),
 }
 SETS = (("before", ()), ("after", (CHANGED,)))
 WAYS = (
@@ -345,17 +352,12 @@ def measured(folder: Path, rounds: int, chosen: list[str]) -> Scene:
 
 @contextlib.contextmanager
 def side(scene: Scene, name: str, turn: int) -> Iterator[None]:
-    """Let *name* have a new place, with the base image there where it needs one."""
+    """Let *name* have a new place, and a daemon where it needs one."""
     scene.place = scene.folder / f"{turn}-{list(SIDES).index(name)}"
     scene.place.mkdir()
     with contextlib.ExitStack() as stack:
-        if "buildah" in name:
-            root = ("--root", scene.place / "images", "--runroot", scene.place / "run")
-            run("buildah", *root, "pull", f"docker-archive:{scene.archive}")
-        elif name != "harness":
+        if name != "harness" and "buildah" not in name:
             scene.docker = stack.enter_context(daemon(scene.place))
-            run(*scene.docker, "load", "--input", scene.archive)
-            run(*scene.docker, "tag", "base:1", "localhost/base:1")
         yield
 
 
