@@ -3,10 +3,9 @@
     planting.py ROOT
 
 does it beside a build, in a process of its own, as two threads of Python would wait for each other
-at every name. Its stdin names the trees as they come to be, ``PACKAGE NUL FOLDER NUL`` each. When
-that ends it is done, or says what was in the way: ``clash``, two packages and a path, or ``error``,
-its number and a path, each with a NUL. Standard library only, and nothing of ours: it starts
-without site-packages.
+at every name. Its stdin names the trees as they come to be, each with a NUL at its end. When that
+ends it is done (exit status 0), two trees clash (CLASH), or it says the number of an error and a
+path (ERROR). Standard library only, and nothing of ours: it starts without site-packages.
 """
 
 from __future__ import annotations
@@ -17,15 +16,12 @@ import sys
 from collections.abc import Iterator
 
 CHUNK = 1 << 20
+CLASH, ERROR = 3, 4
+"""Exit statuses."""
 
 
 class Clash(Exception):
-    """The packages *one* and *other* have a *path* with different bytes, modes or kinds."""
-
-    def __init__(self, one: str, other: str, path: str) -> None:
-        super().__init__(f"{one} and {other}: {path}")
-        self.one, self.other = sorted((one, other))
-        self.path = path
+    """Two trees have one path with different bytes, modes or kinds."""
 
 
 class Planted:
@@ -34,17 +30,15 @@ class Planted:
     def __init__(self, root: str) -> None:
         self._root = root
         self._folders: set[str] = set()
-        self._trees: list[tuple[str, str]] = []
 
-    def add(self, package: str, tree: str) -> None:
-        """Lay out *tree*, a folder that holds what is of *package*; raises Clash."""
+    def add(self, tree: str) -> None:
+        """Lay out the folder *tree*; raises Clash."""
         root, folders = self._root, self._folders
         stack = [tree]
         while stack:
             with os.scandir(stack.pop()) as entries:
                 for entry in entries:
-                    path = entry.path[len(tree) :]
-                    target = root + path
+                    target = root + entry.path[len(tree) :]
                     folder = entry.is_dir(follow_symlinks=False)
                     try:
                         if not folder:
@@ -54,13 +48,9 @@ class Planted:
                             folders.add(target)
                     except FileExistsError:
                         if not alike(entry.path, target):
-                            raise Clash(self._owner(path), package, path[1:]) from None
+                            raise Clash(target) from None
                     if folder:
                         stack.append(entry.path)
-        self._trees.append((package, tree))
-
-    def _owner(self, path: str) -> str:
-        return next(package for package, tree in self._trees if os.path.lexists(tree + path))
 
 
 def alike(one: str, other: str) -> bool:
@@ -91,22 +81,17 @@ def words() -> Iterator[str]:
         yield from map(os.fsdecode, whole)
 
 
-def told(*said: str) -> int:
-    """Say what was in the way."""
-    os.write(1, b"".join(os.fsencode(word) + b"\0" for word in said))
-    return 1
-
-
 def main(root: str) -> int:
     """Lay out below *root* what stdin names; return the exit status."""
-    planted, named = Planted(root), words()
+    planted = Planted(root)
     try:
-        for package in named:
-            planted.add(package, next(named))
-    except Clash as clash:
-        return told("clash", clash.one, clash.other, clash.path)
+        for tree in words():
+            planted.add(tree)
+    except Clash:
+        return CLASH
     except OSError as error:
-        return told("error", str(error.errno), error.filename or root)
+        os.write(1, f"{error.errno} ".encode() + os.fsencode(error.filename or root))
+        return ERROR
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.content.planting import Clash, Planted, alike
-from harness.content.tree import Node, native, nodes, told
+from harness.content.tree import Node, native, nodes
 from harness.core.errors import PackageConflict
 
 
@@ -25,7 +25,10 @@ def merge(trees: Mapping[str, Path]) -> dict[str, Node]:
                 merged[node.path] = node
                 owner[node.path] = name
             elif not same(known, node):
-                raise conflict(owner[node.path], name, node.path)
+                raise PackageConflict(
+                    f"{owner[node.path]} and {name} both write /{node.path}, with different bytes",
+                    hint="remove one of the two packages from the environment",
+                )
     return dict(sorted(merged.items(), key=lambda item: item[0].encode()))
 
 
@@ -49,15 +52,8 @@ def lay_out(trees: Mapping[str, Path], root: Path) -> None:
     """Lay the named *trees* out below *root*; raises PackageConflict as ``merge`` does."""
     planted = Planted(os.fspath(root))
     try:
-        for name in sorted(trees):
-            planted.add(name, os.fspath(trees[name]))
-    except Clash as clash:
-        raise conflict(clash.one, clash.other, told(clash.path)) from clash
-
-
-def conflict(one: str, other: str, path: str) -> PackageConflict:
-    """Return the error of two packages that both have *path*."""
-    return PackageConflict(
-        f"{one} and {other} both write /{path}, with different bytes",
-        hint="remove one of the two packages from the environment",
-    )
+        for tree in trees.values():
+            planted.add(os.fspath(tree))
+    except Clash:
+        merge(trees)
+        raise  # merge sees what clashes, and says it

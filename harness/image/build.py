@@ -15,7 +15,7 @@ from harness.content.bytecode import BYTECODE
 from harness.content.interpreter import Interpreter
 from harness.content.tree import RULES
 from harness.core.digest import hexadecimal
-from harness.core.errors import BuildFailed
+from harness.core.errors import BuildFailed, PackageConflict
 from harness.image import os_root, packages, roots, trees
 from harness.image.growing import Growing, growing
 from harness.image.image import ARCHITECTURES, FORMAT, Image, Layer, Settings, from_body
@@ -81,7 +81,7 @@ def environment(
             return built
         try:
             new = packages.new(lock, store)
-            with _pool(new, workers) as pool, growing(store) as root:
+            with growing(store) as root, _pool(new, workers) as pool:
                 return _build(lock, store, pool, root, progress, order, new)
         except BrokenExecutor as killed:
             raise BuildFailed(
@@ -127,9 +127,9 @@ def _build(
 ) -> Built:
     size = cache(partial(trees.size, store))
 
-    def lay(package: str, tree: str) -> None:
-        if new and size(tree):  # an empty one is in no layer
-            root.add(package, tree)
+    def lay(name: str, tree: str) -> None:
+        if size(tree):  # an empty one is in no layer
+            root.add(name, tree)
 
     progress(f"unpacking {len(lock.debs)} OS packages and {len(lock.packages)} wheels, compiling")
     made = packages.make(lock, store, pool, new=new, order=order, lay=lay)
@@ -139,7 +139,11 @@ def _build(
         groups |= grouped(found, size, prefix=prefix, buckets=buckets, compiled=made.code)
     lay("the base", *groups["base"])
     progress("laying out layers")
-    layers, rebuilt = layered(groups, store, pool, made.fresh)
+    try:
+        layers, rebuilt = layered(groups, store, pool, made.fresh)
+    except PackageConflict:
+        root.whole()  # which knows the packages by their names
+        raise
     image = Image(
         architecture=ARCHITECTURES[lock.architecture],
         settings=Settings(
@@ -156,8 +160,8 @@ def _build(
         ),
         layers=layers,
     )
-    publish(image, store)
     root.keep(roots.trees(layers))
+    publish(image, store)
     store.remember("environment", _identity(lock), image.body())
     return Built(image=image, store=store, interpreter=made.shipped, rebuilt=rebuilt)
 

@@ -6,75 +6,74 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, cast
 
-from harness.content import planting, union
-from harness.content.tree import told
+from harness.content import planting
+from harness.content.union import merge
 from harness.core.errors import BuildFailed
 from harness.image import roots
 from harness.world import process
 from harness.world.store import Store
 
 
-@dataclass
 class Growing:
-    """A root in *folder*, and the process that lays it out, once there is something to lay out."""
+    """A root in *folder*, and the process that lays it out."""
 
-    store: Store
-    folder: Path
-    planter: Popen[bytes] | None = field(default=None, init=False)
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._trees: dict[str, Path] = {}
+        self._planter: Popen[bytes] = process.start(
+            (sys.executable, "-I", "-S", planting.__file__, folder), stdin=PIPE, stdout=PIPE
+        )
+        self._stdin = cast(BinaryIO, self._planter.stdin)
+        self._stdout = cast(BinaryIO, self._planter.stdout)
 
-    def add(self, package: str, tree: str) -> None:
-        """Have a *tree* of the store laid out, called by its *package* in errors."""
-        if self.planter is None:
-            argv = (sys.executable, "-I", "-S", planting.__file__, self.folder)
-            self.planter = process.start(argv, stdin=PIPE, stdout=PIPE)
-        place = self.store.root / "t" / tree
-        with suppress(BrokenPipeError):  # something was in its way: keep says what
-            self._named.write(os.fsencode(f"{package}\0{place}\0"))
-            self._named.flush()
+    def add(self, name: str, tree: str) -> None:
+        """Have a *tree* of the store laid out, called by its *name* in errors."""
+        self._trees[name] = place = self._store.root / "t" / tree
+        with suppress(BrokenPipeError):  # something was in its way: whole says what
+            self._stdin.write(os.fsencode(place) + b"\0")
+            self._stdin.flush()
 
-    def keep(self, trees: Iterable[str]) -> Path:
-        """Return the root that *trees* make, which is what was laid out, if anything was.
+    def whole(self) -> None:
+        """Wait until all is laid out.
 
         Raises PackageConflict, OSError, and BuildFailed when the process was killed.
         """
-        listed = tuple(trees)
-        if self.planter is None:
-            return roots.lay(listed, self.store)
         with suppress(BrokenPipeError):
-            self._named.close()
-        said = cast(BinaryIO, self.planter.stdout).read()
-        match os.fsdecode(said).split("\0"):
-            case ["clash", one, other, path, _]:
-                raise union.conflict(one, other, told(path))
-            case ["error", number, path, _]:
+            self._stdin.close()
+        said = os.fsdecode(self._stdout.read())
+        match self._planter.wait():
+            case 0:
+                return
+            case planting.CLASH:
+                merge(self._trees)  # sees what clashes, and says it
+            case planting.ERROR:
+                number, _, path = said.partition(" ")
                 raise OSError(int(number), os.strerror(int(number)), path)
-        if self.planter.wait():
-            raise BuildFailed(
-                "the process that laid out the image's root was killed",
-                hint="run the same command again: it goes on from here",
-            )
-        return self.store.tree(
-            roots.name(listed), lambda root: os.rename(self.folder, root), of=listed
+        raise BuildFailed(
+            f"the process that laid out the root file system ended with {self._planter.returncode}",
+            hint="run the same command again: it goes on from here",
+        )
+
+    def keep(self, trees: Iterable[str]) -> Path:
+        """Return what was laid out as the root that *trees* make; raises what ``whole`` raises."""
+        self.whole()
+        listed = tuple(trees)
+        return self._store.tree(
+            roots.name(listed), lambda root: os.rename(self._folder, root), of=listed
         )
 
     def end(self) -> None:
         """Leave no process."""
-        if self.planter is not None:
-            self.planter.kill()
-            with suppress(BrokenPipeError):
-                self._named.close()
-            cast(BinaryIO, self.planter.stdout).close()
-            self.planter.wait()
-
-    @property
-    def _named(self) -> BinaryIO:
-        assert self.planter is not None
-        return cast(BinaryIO, self.planter.stdin)
+        self._planter.kill()
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        self._stdout.close()
+        self._planter.wait()
 
 
 @contextmanager

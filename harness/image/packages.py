@@ -17,7 +17,7 @@ from harness.lock.lock import Deb, Lock, Wheel
 from harness.world.store import Store
 
 Lay = Callable[[str, str], None]
-"""Is told of each package's tree, of its bytecode's too, as soon as it is there."""
+"""Is told of each package's tree, and of its bytecode's, by a name as soon as it is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,14 +64,14 @@ def make(
     code = {tree: trees.bytecode_key(tree, identity) for tree in names}
     known = {tree for tree in names if store.has_tree(code[tree])}
     for tree in known:
-        lay(names[tree], code[tree])
+        lay(f"the bytecode of {names[tree]}", code[tree])
     compiling: dict[Future[str], str] = {}
 
     def compile_soon(tree: str) -> None:
         if tree not in known:
             where = str(store.root)
             task = pool.submit(trees.of_bytecode, where, tree, shipped, identity, order)
-            compiling[task] = names[tree]
+            compiling[task] = f"the bytecode of {names[tree]}"
 
     for tree in names.keys() - new.keys():
         compile_soon(tree)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.content import planting
-from harness.content.tree import Writer, native, nodes
+from harness.content.tree import Writer, nodes
 from harness.content.union import lay_out, merge, plant
 from harness.core.errors import PackageConflict
 
@@ -56,10 +56,10 @@ def listing(root: Path) -> list[tuple[str, str, str, int]]:
     )
 
 
-def planted(root: Path, *words: object) -> subprocess.CompletedProcess[bytes]:
-    """Run the script; *words* are packages and folders by turns."""
+def planted(root: Path, *trees: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run the script for *trees*."""
     root.mkdir()
-    said = b"".join(os.fsencode(str(word)) + b"\0" for word in words)
+    said = b"".join(os.fsencode(tree) + b"\0" for tree in trees)
     argv = [sys.executable, "-I", "-S", planting.__file__, str(root)]
     return subprocess.run(argv, input=said, capture_output=True)
 
@@ -97,25 +97,28 @@ def test_what_lies_there_is_what_is_merged_or_both_refuse(
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_whoever_comes_first_both_are_named(
+def test_whoever_comes_first_it_is_a_clash_that_names_both(
     tmp_path: Path, one: tuple[object, ...], other: tuple[object, ...], turned: bool
 ) -> None:
     if turned:
         one, other = other, one
-    trees = (written(tmp_path / name, {"x/é": what}) for name, what in (("z", one), ("a", other)))
-    second, first = trees
+    trees = {
+        name: written(tmp_path / name, {"x/é": what}) for name, what in (("z", one), ("a", other))
+    }
 
-    done = planted(tmp_path / "root", "z", second, "a", first)
+    done = planted(tmp_path / "root", *trees.values())
 
-    assert 1 == done.returncode
-    assert ["clash", "a", "z", native("x/é"), ""] == os.fsdecode(done.stdout).split("\0")
+    assert (planting.CLASH, b"", b"") == (done.returncode, done.stdout, done.stderr)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(PackageConflict, match="a and z both write /x/é"):
+        lay_out(trees, tmp_path / "here")
 
 
 def test_it_lays_out_what_its_stdin_names(tmp_path: Path) -> None:
     one = written(tmp_path / "one", {"a/b": ("file", b"x", True), "c": ("link", "a")})
     two = written(tmp_path / "two", {"a/b": ("file", b"x", True), "d": ("folder",)})
 
-    done = planted(tmp_path / "root", "one", one, "two", two)
+    done = planted(tmp_path / "root", one, two)
 
     assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
     assert ["a", "a/b", "c", "d"] == [path for path, *_ in listing(tmp_path / "root")]
@@ -123,8 +126,7 @@ def test_it_lays_out_what_its_stdin_names(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_disk_is_said_with_its_path(tmp_path: Path) -> None:
-    done = planted(tmp_path / "root", "one", tmp_path / "gone")
+    done = planted(tmp_path / "root", tmp_path / "gone")
 
-    assert 1 == done.returncode
-    expected = ["error", str(errno.ENOENT), str(tmp_path / "gone"), ""]
-    assert expected == os.fsdecode(done.stdout).split("\0")
+    assert planting.ERROR == done.returncode
+    assert f"{errno.ENOENT} {tmp_path / 'gone'}" == os.fsdecode(done.stdout)
