@@ -67,10 +67,9 @@ from harness.world.store import Store
 
 if __name__ == "__main__":
     lock, store, app, shared = (Path(given) for given in sys.argv[1:5])
-    held = Store(store)
-    built = build.environment(pylock.loads(lock.read_text()), held)
+    built = build.environment(pylock.loads(lock.read_text()), Store(store))
     done = time.time()
-    engine, _ = select("sandbox", store=held)
+    engine, _ = select("sandbox")
     job = Job(
         root=built.root,
         argv=(f"/usr/bin/python{built.interpreter.python}", *sys.argv[5:]),

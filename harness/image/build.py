@@ -137,7 +137,7 @@ def _build(
     groups: dict[str, tuple[str, ...]] = {"base": (os_root.base_key(made.debs, lock.python),)}
     for prefix, buckets, found in (("os", 4, made.debs), ("python", 8, made.wheels)):
         groups |= grouped(found, size, prefix=prefix, buckets=buckets, compiled=made.code)
-    lay("the base", *groups["base"])
+    root.add("what no package has", *groups["base"])
     progress("laying out layers")
     try:
         layers, rebuilt = layered(groups, store, pool, made.fresh)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, cast
@@ -18,44 +19,39 @@ from harness.world import process
 from harness.world.store import Store
 
 
+@dataclass(frozen=True, slots=True)
 class Growing:
-    """A root in *folder*, and the process that lays it out."""
+    """A root in *folder*, the *planter* that lays it out, and what of, each by a name."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self._store = store
-        self._folder = folder
-        self._trees: dict[str, Path] = {}
-        self._planter: Popen[bytes] = process.start(
-            (sys.executable, "-I", "-S", planting.__file__, folder), stdin=PIPE, stdout=PIPE
-        )
-        self._stdin = cast(BinaryIO, self._planter.stdin)
-        self._stdout = cast(BinaryIO, self._planter.stdout)
+    store: Store
+    folder: Path
+    planter: Popen[bytes]
+    trees: dict[str, Path] = field(default_factory=dict)
 
     def add(self, name: str, tree: str) -> None:
         """Have a *tree* of the store laid out, called by its *name* in errors."""
-        self._trees[name] = place = self._store.root / "t" / tree
-        with suppress(BrokenPipeError):  # something was in its way: whole says what
-            self._stdin.write(os.fsencode(place) + b"\0")
-            self._stdin.flush()
+        assert name not in self.trees
+        self.trees[name] = self.store.root / "t" / tree
+        self._say(os.fsencode(self.trees[name]))
 
     def whole(self) -> None:
         """Wait until all is laid out.
 
-        Raises PackageConflict, OSError, and BuildFailed when the process was killed.
+        Raises PackageConflict, OSError, and BuildFailed when the planter was killed.
         """
-        with suppress(BrokenPipeError):
-            self._stdin.close()
-        said = os.fsdecode(self._stdout.read())
-        match self._planter.wait():
+        self._say(b"")
+        said, wrong = self.planter.communicate()
+        match self.planter.returncode:
             case 0:
                 return
             case planting.CLASH:
-                merge(self._trees)  # sees what clashes, and says it
+                merge(self.trees)  # sees it too, and says what it is
             case planting.ERROR:
-                number, _, path = said.partition(" ")
+                number, _, path = os.fsdecode(said).partition(" ")
                 raise OSError(int(number), os.strerror(int(number)), path)
         raise BuildFailed(
-            f"the process that laid out the root file system ended with {self._planter.returncode}",
+            f"the process that lays out the root file system ended with {self.planter.returncode} "
+            f"{wrong.decode('utf-8', 'replace')[-2000:]}".rstrip(),
             hint="run the same command again: it goes on from here",
         )
 
@@ -63,17 +59,15 @@ class Growing:
         """Return what was laid out as the root that *trees* make; raises what ``whole`` raises."""
         self.whole()
         listed = tuple(trees)
-        return self._store.tree(
-            roots.name(listed), lambda root: os.rename(self._folder, root), of=listed
+        return self.store.tree(
+            roots.name(listed), lambda root: os.rename(self.folder, root), of=listed
         )
 
-    def end(self) -> None:
-        """Leave no process."""
-        self._planter.kill()
-        with suppress(BrokenPipeError):
-            self._stdin.close()
-        self._stdout.close()
-        self._planter.wait()
+    def _say(self, word: bytes) -> None:
+        named = cast(BinaryIO, self.planter.stdin)
+        with suppress(BrokenPipeError):  # something was in its way: whole says what
+            named.write(word + b"\0")
+            named.flush()
 
 
 @contextmanager
@@ -82,8 +76,11 @@ def growing(store: Store) -> Iterator[Growing]:
     with store.scratch() as scratch:
         folder = scratch / "root"
         folder.mkdir(mode=0o755)
-        root = Growing(store, folder)
+        argv = (sys.executable, "-I", "-S", planting.__file__, folder)
+        planter = process.start(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         try:
-            yield root
+            yield Growing(store, folder, planter)
         finally:
-            root.end()
+            planter.kill()
+            with suppress(BrokenPipeError), planter:
+                pass  # which closes its pipes, and waits for its end

@@ -46,13 +46,14 @@ def new(lock: Lock, store: Store) -> dict[str, int]:
 def make(
     lock: Lock, store: Store, pool: Executor, *, new: Mapping[str, int], order: Order, lay: Lay
 ) -> Packages:
-    """Have the *pool* make all that is *new* and the bytecode, the largest first.
+    """Have the *pool* make all that is *new*, the largest first, and the bytecode.
 
     Raises PackageRefused and BuildFailed.
     """
     debs, wheels = _debs(lock), _wheels(lock)
-    names = {tree: one.name for tree, one in _all(lock).items()}
-    for tree in names.keys() - new.keys():
+    names = {tree: wheel.name for tree, wheel in wheels.items()}
+    names |= {tree: f"{deb.name} of Debian" for tree, deb in debs.items()}
+    for tree in sorted(names.keys() - new.keys()):
         lay(names[tree], tree)
     unpacking = _unpacking(lock, store, pool, new)
     for task, tree in unpacking.items():
@@ -63,7 +64,7 @@ def make(
     identity = _compiler(lock)
     code = {tree: trees.bytecode_key(tree, identity) for tree in names}
     known = {tree for tree in names if store.has_tree(code[tree])}
-    for tree in known:
+    for tree in sorted(known):
         lay(f"the bytecode of {names[tree]}", code[tree])
     compiling: dict[Future[str], str] = {}
 
@@ -73,7 +74,7 @@ def make(
             task = pool.submit(trees.of_bytecode, where, tree, shipped, identity, order)
             compiling[task] = f"the bytecode of {names[tree]}"
 
-    for tree in names.keys() - new.keys():
+    for tree in sorted(names.keys() - new.keys()):
         compile_soon(tree)
     for task in as_completed(unpacking):  # the first to be there is compiled first
         tree = task.result()

@@ -59,7 +59,7 @@ def listing(root: Path) -> list[tuple[str, str, str, int]]:
 def planted(root: Path, *trees: Path) -> subprocess.CompletedProcess[bytes]:
     """Run the script for *trees*."""
     root.mkdir()
-    said = b"".join(os.fsencode(tree) + b"\0" for tree in trees)
+    said = b"".join(os.fsencode(tree) + b"\0" for tree in (*trees, ""))
     argv = [sys.executable, "-I", "-S", planting.__file__, str(root)]
     return subprocess.run(argv, input=said, capture_output=True)
 
@@ -130,3 +130,15 @@ def test_an_error_of_the_disk_is_said_with_its_path(tmp_path: Path) -> None:
 
     assert planting.ERROR == done.returncode
     assert f"{errno.ENOENT} {tmp_path / 'gone'}" == os.fsdecode(done.stdout)
+
+
+def test_an_empty_word_is_the_end_also_where_stdin_stays_open(tmp_path: Path) -> None:
+    """As it does where a program that builds has forked."""
+    (tmp_path / "root").mkdir()
+    read, write = os.pipe()
+    argv = [sys.executable, "-I", "-S", planting.__file__, str(tmp_path / "root")]
+    with subprocess.Popen(argv, stdin=read) as process:
+        os.write(write, b"\0")
+        assert 0 == process.wait(60)
+    os.close(read)
+    os.close(write)

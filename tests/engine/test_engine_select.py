@@ -11,7 +11,6 @@ import pytest
 from harness.core.errors import EngineUnavailable
 from harness.engine.engine import Engine
 from harness.engine.select import explain, select
-from harness.world.store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap needs Linux")
 
@@ -67,68 +66,6 @@ def test_a_second_bubblewrap_is_tried_when_the_first_fails(
     assert engine == sandbox_engine
     assert [found.usable for found in findings] == [False, True]
     assert "older than 0.8" in findings[0].what
-
-
-def counted(folder: Path, working: Path) -> Path:
-    """Return a bubblewrap that works and writes a line for each time that it was run."""
-    program = folder / "bwrap"
-    program.write_text(f'#!/bin/sh\necho >> {folder}/runs\nexec {working} "$@"\n')
-    program.chmod(0o755)
-    return program
-
-
-def runs(folder: Path) -> int:
-    return (folder / "runs").read_text().count("\n")
-
-
-@linux
-def test_what_was_seen_to_work_is_tried_again_only_after_a_change(
-    sandbox_engine: Engine, tmp_path: Path
-) -> None:
-    program = counted(tmp_path, sandbox_engine.program)  # type: ignore[attr-defined]
-    proc = settings(tmp_path, kernel__random__boot_id="a")
-    store = Store(tmp_path / "store")
-
-    def tried() -> bool:
-        before = runs(tmp_path)
-        engine, findings = select("sandbox", programs=(program,), proc=proc, store=store)
-        assert engine.name == "sandbox"
-        assert findings[-1].what == f"works, with {program}"
-        return runs(tmp_path) > before
-
-    (tmp_path / "runs").touch()
-    assert [True, False, False] == [tried(), tried(), tried()]
-    settings(tmp_path, kernel__random__boot_id="b")
-    assert [True, False] == [tried(), tried()]
-    settings(tmp_path, kernel__unprivileged_userns_clone="0")
-    assert [True, False] == [tried(), tried()]
-    counted(tmp_path, sandbox_engine.program)  # type: ignore[attr-defined]
-    assert [True, False] == [tried(), tried()]
-
-
-@linux
-def test_where_the_kernel_does_not_say_when_it_started_nothing_is_remembered(
-    sandbox_engine: Engine, tmp_path: Path
-) -> None:
-    program = counted(tmp_path, sandbox_engine.program)  # type: ignore[attr-defined]
-    store = Store(tmp_path / "store")
-
-    for _ in range(2):
-        select("sandbox", programs=(program,), proc=tmp_path / "none", store=store)
-
-    assert 2 == runs(tmp_path)
-
-
-@linux
-def test_what_does_not_work_is_tried_each_time(tmp_path: Path) -> None:
-    proc = settings(tmp_path, kernel__random__boot_id="a")
-    program = counted(tmp_path, Path("/bin/false"))
-
-    for _ in range(2):
-        with pytest.raises(EngineUnavailable):
-            select("sandbox", programs=(program,), proc=proc, store=Store(tmp_path / "store"))
-
-    assert 2 == runs(tmp_path)
 
 
 @linux

@@ -89,8 +89,8 @@ def test_a_planter_that_is_killed_is_an_error_and_not_half_a_root(
 
     with pytest.raises(BuildFailed, match="ended with -9"), growing(store) as root:
         root.add("one", made[0])
-        root._planter.kill()
-        root._planter.wait()
+        root.planter.kill()
+        root.planter.wait()
         root.add("two", made[1])
         root.keep(made)
 
@@ -113,5 +113,5 @@ def test_leaving_early_leaves_no_process(
     with growing(store) as root:
         root.add("one", tree("one", "a/b", b"1"))
 
-    assert root._planter.returncode is not None
+    assert root.planter.returncode is not None
     assert [] == os.listdir(store.root / "run")
