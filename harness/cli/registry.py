@@ -13,7 +13,7 @@ from harness.cli.place import source_option
 from harness.core.digest import Digest, is_digest, short
 from harness.core.errors import ImageMissing, ProvenanceMissing, SpecInvalid
 from harness.flows.evidence import Evidence, referrer_of
-from harness.image import gather, layout_read, model, own, pack, reference, remote
+from harness.image import gather, layout_read, manifest, model, own, pack, reference, remote
 from harness.image.image import ARCHITECTURES
 from harness.world import keys
 from harness.world.registry import Registry
@@ -65,7 +65,8 @@ def push(
         raise SpecInvalid(f"{where} is a digest, which follows from the image", hint="name a tag")
     store = bench.store()
     name, digest = _packed(what, envs, store, challenger, _architecture(architecture))
-    documents = _documents(what, digest, store, key) if beside else ()
+    config = manifest.parts(store.read(digest), digest).config.digest
+    documents, signed = _documents(what, digest, store, key) if beside else ((), "")
     with Registry(to.host) as door:
         pushed = remote.push(digest, to, store, door=door, progress=_told("pushing"))
         for one in documents:
@@ -75,11 +76,13 @@ def push(
     count, sizes = dict(pushed.blobs), dict(pushed.bytes)
     total = sum(sizes.values())
     text = (
-        f"{name} pushed · {to} · image {digest}\n"
+        f"{name} pushed · {to} · manifest {digest}\n"
+        f"image        {config}\n"
         f"sent         {count['sent']} of {sum(count.values())} files, "
         f"{sizes['sent'] / 1e6:.1f} of {total / 1e6:.1f} MB; "
         f"{count['there']} were there, {count['mounted']} in other repositories of it\n"
-        f"beside it    {', '.join(one.name for one in documents) or 'nothing'}\n"
+        f"beside it    {', '.join(one.name for one in documents) or 'nothing'}"
+        f"{f'; signed by {signed}' if signed else ''}\n"
         f"pinned       {to.place}@{digest}"
     )
     body = {
@@ -87,10 +90,12 @@ def push(
         "name": name,
         "reference": str(to),
         "digest": digest,
+        "config": config,
         "pinned": f"{to.place}@{digest}",
         "blobs": count,
         "bytes": sizes,
         "evidence": [one.name for one in documents],
+        "signed_by": signed or None,
     }
     emit(body, text, output)
 
@@ -116,8 +121,8 @@ def pull(what: str, architecture: str | None, output: str) -> None:
     ours = own.recognised(found, store)
     progress_done()
     lines = [
-        f"{what} pulled · image {found.digest}",
-        f"config       {found.parts.config.digest}",
+        f"{what} pulled · manifest {found.digest}",
+        f"image        {found.parts.config.digest}",
         f"layers       {len(found.parts.layers)}, {found.size / 1e6:.1f} MB compressed, "
         f"linux/{chosen}",
         *([f"pinned       {pinned}"] if pinned else []),
@@ -164,17 +169,22 @@ def _packed(
     return name, pack.packed(image, store, progress=progress).digest
 
 
-def _documents(what: str, digest: Digest, store: Store, key: Path | None) -> tuple[Evidence, ...]:
-    """Return what there is to say of an image of ours; of others' images, nothing."""
+def _documents(
+    what: str, digest: Digest, store: Store, key: Path | None
+) -> tuple[tuple[Evidence, ...], str]:
+    """Return what there is to say of an image of ours, and the id of the key that signed it; of
+    others' images, nothing."""
     from harness.cli.evidence import documents_of  # imports what builds
 
     image = None if reference.is_layout(what) else model.find(digest, store)
     if image is None:
-        return ()
+        return (), ""
+    signer = keys.signing(key)
     try:
-        return documents_of(what, pack.packed(image, store), store, keys.signing(key))
+        documents = documents_of(what, pack.packed(image, store), store, signer)
     except ProvenanceMissing:
-        return ()
+        return (), ""
+    return documents, signer.public.id if signer is not None else ""
 
 
 def _from_layout(what: str, store: Store, architecture: str, told: Progress) -> gather.Gathered:

@@ -57,6 +57,8 @@ def test_an_image_goes_from_store_to_registry_to_store(
     assert {"sent": 3, "mounted": 0, "there": 0} == pushed["blobs"]
     assert ("harness.pull/1", digest) == (pulled["schema"], pulled["digest"])
     assert f"{host}/app@{digest}" == pulled["pinned"] == pushed["pinned"]
+    assert pulled["config"] == pushed["config"] != digest
+    assert pushed["signed_by"] is None
     assert [45_000] == [sum(layer["size"] for layer in pulled["layers"])]  # type: ignore[attr-defined]
     assert store.read(digest) == Store(tmp_path / "elsewhere").read(digest)
 

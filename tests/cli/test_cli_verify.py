@@ -14,14 +14,12 @@ from registries import registry
 from small_images import Layout, Made
 
 from harness.cli.main import main
-from harness.core import canonical
-from harness.flows import evidence
 from harness.image import model, provenance
 from harness.image.recipe import lock_of
 from harness.lock import pylock
 from harness.spec import parse
 from harness.world import keys
-from harness.world.registry import INDEX, Registry
+from harness.world.registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -144,32 +142,27 @@ def test_writing_evidence_again_without_a_key_leaves_no_signed_document(
 
 
 @pytest.mark.requires_tool("docker-registry")
-def test_an_image_in_a_registry_is_verified_by_what_lies_beside_it(
+def test_an_image_in_a_registry_is_verified_by_what_was_pushed_beside_it(
     made: Made, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A registry without the referrers API: the list is an index under the fallback tag."""
     pytest.importorskip("httpx2", reason="httpx2 is not installed")
     monkeypatch.setenv("DOCKER_CONFIG", str(Path("docker").absolute()))
     signer = keys.private(pair[0].read_bytes(), where="the test's key")
-    documents = evidence.of_image(made.packed, made.recipe, made.store, key=signer)
-    beside = evidence.referrers(made.packed, documents)
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [r.descriptor for r in beside]}
     with registry(Path("registry").absolute()) as host, Registry(host) as door:
-        for digest in made.packed.digests:
-            door.push_blob("a/tiny", made.store.read(digest))
-        door.push_manifest("a/tiny", "1", made.packed.manifest_bytes)
-        for one in beside:
-            for data in one.blobs.values():
-                door.push_blob("a/tiny", data)
-            door.push_manifest("a/tiny", one.digest, one.manifest)
-        tag = made.packed.digest.replace(":", "-")
-        door.push_manifest("a/tiny", tag, canonical.dumps(index), media_type=INDEX)
+        where = f"{host}/a/tiny:1"
+        plain = run("push", made.image.config, where, "--no-evidence")
+        signed = run("push", made.image.config, where, "--key", pair[0])
+        pushed = body(run("push", made.image.config, where, "--key", pair[0], "--output", "json"))
 
-        found = body(
-            run("verify", f"oci://{host}/a/tiny:1", "--trust", pair[1], "--output", "json")
-        )
+        found = body(run("verify", f"oci://{where}", "--trust", pair[1], "--output", "json"))
         after = door.manifest("a/tiny", "1").digest
 
+    assert "beside it    nothing\n" in plain.stdout
+    assert f"; signed by {signer.public.id}\n" in signed.stdout
+    assert f"manifest {made.packed.digest}\nimage        {made.image.config}\n" in plain.stdout
+    assert (made.packed.digest, made.image.config) == (pushed["digest"], pushed["config"])
+    assert signer.public.id == pushed["signed_by"]
     assert "same" == found["outcome"]
     assert {"image": after, "rebuild": after} == found["digests"]["manifest"]
     assert made.packed.digest == after
