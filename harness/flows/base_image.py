@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,11 @@ def looked(
     store: Store,
     *,
     engine: Callable[[], Engine],
+    program: str = "",
     progress: Progress = lambda _: None,
 ) -> Looked | None:
-    """Return what is in the image that *environment* stands on; None where it stands on none.
+    """Return what is in the image that an effective *environment* stands on; None where it stands
+    on none. Its Python is the *program* of a parent on the same image, else it is looked for.
 
     Raises PlatformMissing for a platform that isn't this machine's, SpecInvalid where the image's
     Python isn't the asked one, BuildFailed where it has none that can be used, and what
@@ -63,8 +65,11 @@ def looked(
     )
     root = on_base.ground(pulled, store, progress)
     progress("asking the Python of the base image")
-    asked = key("look", LOOK, pulled.manifest, environment.python)
-    said = store.record("look", asked, lambda: _asked(environment, pulled, root, engine()))
+    programs = (f"/{program}",) if program else _candidates(pulled, root, environment.python)
+    asked = key("look", LOOK, pulled.manifest, environment.python, *([program] if program else []))
+    said = store.record(
+        "look", asked, lambda: _asked(environment, pulled, root, programs, engine())
+    )
     return _read(environment, pulled, root, said)
 
 
@@ -97,10 +102,13 @@ def refuse(image: bool, what: str) -> None:
         )
 
 
-def _asked(environment: Environment, pulled: Pulled, root: Path, engine: Engine) -> dict[str, Any]:
-    """Return the facts that the first usable Python tells, with its path as ``program``."""
+def _asked(
+    environment: Environment, pulled: Pulled, root: Path, programs: Iterable[str], engine: Engine
+) -> dict[str, Any]:
+    """Return the facts that the first usable Python of *programs* tells, with its path as
+    ``program``."""
     tried: list[str] = []
-    for program in _candidates(pulled, root, environment.python):
+    for program in programs:
         job = Job(
             root=root,
             argv=(program, "-B", "-X", "utf8", "-c", Path(facts.__file__).read_text("utf-8")),

@@ -155,7 +155,8 @@ def _locked(
         before = pylock.loads_all(path.read_text(encoding="utf-8"), where=path.name)
     above = parent.locks(environment, store)
     effective = customized.effective(environment, above)
-    looked = base_image.looked(environment, store, engine=engine, progress=progress)
+    program = above[0].base.scheme.program if above and above[0].base else ""
+    looked = base_image.looked(effective, store, engine=engine, program=program, progress=progress)
     with ThreadPoolExecutor(max_workers=1) as pool:  # pip takes half a second to say its settings
         asked = pool.submit(sources.python, settings=settings)
         debian_source = None

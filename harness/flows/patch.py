@@ -158,7 +158,7 @@ def _patched(
     found = patch.hits(target, old)
     if not found:
         return _spared(target, old)
-    base_image.refuse(bool(environment.image), "harness patch")
+    base_image.refuse(old[0].base is not None, "harness patch")
     above, reference = _parent(target, environment, done, shop.store)
     after = _next(environment, reference)
     index = WheelIndex(shop.python)

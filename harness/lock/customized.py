@@ -16,7 +16,7 @@ from dataclasses import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.core.errors import NotBuiltYet, SpecInvalid
+from harness.core.errors import SpecInvalid
 from harness.lock import metadata
 from harness.lock.conflict import smallest
 from harness.lock.lock import Lock, Move, Wheel
@@ -29,17 +29,18 @@ from harness.world.store import Store
 def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
     """Return *environment* with what its *parent*'s locks say filled in; itself without a parent.
 
-    Raises SpecInvalid when it removes or replaces what the parent doesn't ask for.
+    Raises SpecInvalid when it removes or replaces what the parent doesn't ask for, or adds OS
+    packages or builds to one on an image of others.
     """
     change = environment.change
     if change is None:
         return environment
     above = parent[0]
-    if above.base is not None:
-        raise NotBuiltYet(
-            f"{environment.reference}: {above.reference} stands on an image of others, and to "
-            "customize such a one is not built yet",
-            hint=f'base = {{ image = "{above.base.image}" }} and requirements of its own',
+    if above.base is not None and (environment.os or environment.build or environment.build_os):
+        raise SpecInvalid(
+            f"{environment.folder / 'environment.toml'}: {above.reference} stands on an image of "
+            "others, which is not added to by Debian packages or builds",
+            hint="choose an image that has them, and packages that have wheels",
         )
     asked = {canonicalize_name(Requirement(text).name): text for text in above.requirements}
     swapped = {canonicalize_name(Requirement(text).name): text for text in change.replace}
@@ -56,6 +57,7 @@ def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
         environment,
         python=above.python,
         suite=above.suite,
+        image=above.base.image if above.base else "",
         platforms=tuple(sorted(lock.architecture for lock in parent)),
         requirements=tuple(sorted({*stay, *swapped.values(), *change.add})),
         os=tuple(sorted({*above.os, *environment.os})),

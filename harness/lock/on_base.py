@@ -46,17 +46,25 @@ class Looked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
-    """A base as a resolver meets it: the pins of a *parent*, whose wheels are stand-ins that lie
-    in the folder *links*."""
+    """A base as a resolver meets it: its packages as *stand_ins* that lie in the folder *links*,
+    and what is *pinned*. That is all that it has or, where an environment on it is the parent
+    *above*, all that this one has."""
 
     looked: Looked
-    parent: Lock
+    stand_ins: tuple[Wheel, ...]
     links: Path
+    pinned: Lock
+    above: Lock | None = None
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The versions that the base itself has, by name."""
+        return {wheel.name: wheel.version for wheel in self.stand_ins}
 
     def question(self, own: Question) -> Question:
         """Return *own* with all that the base has: it is wanted too, and goes on working."""
-        asked = {canonicalize_name(Requirement(text).name) for text in own.requirements}
-        more = (text for text in self.parent.requirements if text not in asked)
+        asked = set(map(_name, own.requirements))
+        more = (name for name in sorted(self.pins) if name not in asked)
         return replace(
             own,
             requirements=(*own.requirements, *more),
@@ -64,9 +72,21 @@ class Ground:
             platform=self.looked.base.platform,
         )
 
+    def unknown(self, own: Question) -> Question:
+        """Return *own* without what the base has: an index need not."""
+        elsewhere = (text for text in own.requirements if _name(text) not in self.pins)
+        return replace(own, requirements=tuple(elsewhere))
 
-def ground(environment: Environment, looked: Looked, store: Store) -> Ground:
-    """Return what *environment* stands on; the stand-ins are put into *store*."""
+
+def _name(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)
+
+
+def ground(
+    environment: Environment, looked: Looked, store: Store, *, above: Lock | None = None
+) -> Ground:
+    """Return what *environment* stands on, over the parent *above* if it has one; the stand-ins are
+    put into *store*."""
     base = looked.base
     pins = {name: version for name, version in base.pins.items() if _valid(version)}
     question = Question(requirements=(), python=base.python, architecture=looked.architecture)
@@ -76,7 +96,9 @@ def ground(environment: Environment, looked: Looked, store: Store) -> Ground:
             need for text in looked.needs.get(name, ()) if (need := _met(text, pins, question))
         ]
         wheels.append(_stand_in(name, version, needs, looked.extras.get(name, ()), base, store))
-    parent = Lock(
+    own = above.packages if above is not None else ()
+    theirs = (wheel for wheel in wheels if wheel.name not in {one.name for one in own})
+    pinned = Lock(
         name=base.image,
         version=0,
         python=base.scheme.python,
@@ -84,25 +106,32 @@ def ground(environment: Environment, looked: Looked, store: Store) -> Ground:
         architecture=looked.architecture,
         spec=environment.digest,
         released=looked.created,
-        requirements=tuple(sorted(pins)),
-        packages=tuple(wheels),
+        packages=tuple(sorted((*theirs, *own), key=lambda wheel: wheel.name)),
         debs=(),
     )
-    return Ground(looked=looked, parent=parent, links=_links(wheels, store))
+    return Ground(
+        looked=looked,
+        stand_ins=tuple(wheels),
+        links=_links(wheels, store),
+        pinned=pinned,
+        above=above,
+    )
 
 
 def settled(
     ground: Ground, wheels: Sequence[Wheel], inherited: Parent | None
-) -> tuple[tuple[Wheel, ...], Base]:
-    """Return what is installed over the base, and the base with what had to move.
+) -> tuple[tuple[Wheel, ...], Base, Parent | None]:
+    """Return what is installed over the base, the base with what had to move, and the parent that
+    stands on it with what of its pins had to.
 
     Raises ResolutionFailed when something has to move that can't be taken out.
     """
     base = ground.looked.base
-    there = {(wheel.name, wheel.version) for wheel in ground.parent.packages}
+    there = {(wheel.name, wheel.version) for wheel in ground.stand_ins}
     new = [wheel for wheel in wheels if (wheel.name, wheel.version) not in there]
     names = {wheel.name for wheel in new}
-    moves = tuple(_told(move, ground) for move in (inherited.moved if inherited else ()))
+    told = tuple(_told(move, ground) for move in (inherited.moved if inherited else ()))
+    moves = _of_base(told, wheels, ground)
     stuck = [
         move
         for move in moves
@@ -119,16 +148,32 @@ def settled(
         replace(wheel, dependencies=tuple(n for n in wheel.dependencies if n in names))
         for wheel in new
     )
-    return packages, replace(base, moved=moves)
+    parent = None
+    if ground.above is not None:
+        parent = Parent(reference=ground.above.reference, lock=ground.above.digest, moved=told)
+    return packages, replace(base, moved=moves), parent
 
 
 def _told(move: Move, ground: Ground) -> Move:
-    bare = {f"{name} is asked for": name for name in ground.parent.requirements}
+    bare = {f"{name} is asked for": name for name in ground.pins}
     why = tuple(
-        f"the base has {bare[line]} {ground.parent.pins[bare[line]]}" if line in bare else line
+        f"the base has {bare[line]} {ground.pins[bare[line]]}" if line in bare else line
         for line in move.why
     )
     return replace(move, why=why)
+
+
+def _of_base(told: Sequence[Move], wheels: Sequence[Wheel], ground: Ground) -> tuple[Move, ...]:
+    """Return the moves of what the base itself has: those that were *told* now, and those that the
+    parent above has made already."""
+    earlier = ground.above.base.moved if ground.above and ground.above.base else ()
+    why = {move.name: move.why for move in (*earlier, *told)}
+    got = {wheel.name: wheel.version for wheel in wheels}
+    return tuple(
+        Move(name=name, before=version, after=got[name], why=why.get(name, ()))
+        for name, version in sorted(ground.pins.items())
+        if got[name] != version
+    )
 
 
 def _valid(version: str) -> bool:

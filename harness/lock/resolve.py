@@ -88,7 +88,7 @@ def resolve(
     ground = None
     if looked is not None:
         effective = replace(effective, python=looked.base.scheme.python)
-        ground = on_base.ground(effective, looked, store)
+        ground = on_base.ground(effective, looked, store, above=parent[0] if parent else None)
     python_source = python_source or sources.python()
     before = {lock.architecture: lock for lock in previous}
     above = {lock.architecture: lock for lock in parent}
@@ -142,8 +142,7 @@ def resolve(
         )
         base = None
         if ground is not None:
-            packages, base = on_base.settled(ground, packages, inherited)
-            inherited = None
+            packages, base, inherited = on_base.settled(ground, packages, inherited)
         if fix is None and old is not None and old.spec == environment.digest:
             got = {wheel.name: wheel.version for wheel in packages}  # nothing moves on purpose
             upstream.refuse_withdrawn(free.kept(old.pins), got, index, name=old.name)
@@ -256,8 +255,9 @@ def _packages(
     ground: Ground | None = None,
 ) -> tuple[tuple[Wheel, ...], Parent | None]:
     own = question
+    askers = customized.asked_by(environment, parent)
     if ground is not None:
-        question, parent = ground.question(own), ground.parent
+        question, parent = ground.question(own), ground.pinned
     moved: tuple[str, ...] = ()
     making = resolver if isinstance(resolver, FromSource) else None
     judge = making.known() if making else resolver
@@ -274,8 +274,7 @@ def _packages(
         else:
             pins, moved = customized.least(question, resolver, parent.pins)
     except Unsolvable as unsolvable:
-        askers = customized.asked_by(environment, parent)
-        upstream.refuse_unknown(own, index, askers)
+        upstream.refuse_unknown(ground.unknown(own) if ground else own, index, askers)
         if ground is not None:
             own = replace(own, links=question.links, platform=question.platform)
             raise conflict.told(unsolvable, own, judge, askers) from unsolvable
@@ -287,7 +286,7 @@ def _packages(
         raise failure from unsolvable
     known = (*fixing[1].packages, *(parent.packages if parent else ())) if fixing else ()
     if ground is not None:
-        known = (*known, *ground.parent.packages)
+        known = (*known, *ground.stand_ins)
     wheels = choose.wheels(
         pins,
         python=question.python,

@@ -12,6 +12,7 @@ import companies
 import pytest
 from companies import SITE
 from packages import member
+from packaging.requirements import Requirement
 from registries import registry
 
 from harness.core.digest import Digest, hexadecimal
@@ -30,19 +31,20 @@ from harness.core.errors import (
 from harness.engine.engine import Job
 from harness.engine.select import select
 from harness.flows import bundle as bundles
-from harness.flows import clean_room
+from harness.flows import clean_room, patch
 from harness.flows import environment as flow
 from harness.flows.environment import Opened
 from harness.image import base_pull, contents, model, pack, sbom
 from harness.image import layout as layouts
 from harness.image.recipe import Recipe
-from harness.lock import advisories, base_image, customized, diff, diff_settings, lines, pylock
+from harness.lock import advisories, base_image, diff, diff_settings, lines, pylock
 from harness.lock.freedom import Freedom
 from harness.lock.lock import Lock
+from harness.lock.patch import Target
 from harness.spec import parse
 from harness.stages import imports
 from harness.stages.load import Bench, Limits
-from harness.world import clock
+from harness.world import clock, sources
 from harness.world.store import Store
 
 pytest.importorskip("uv", reason="uv is not installed")
@@ -285,11 +287,82 @@ def test_a_bundle_carries_the_base(
     assert opened.lock == pylock.read(gone)
 
 
-def test_an_environment_on_such_a_one_is_refused(opened: Opened, tmp_path: Path) -> None:
-    (tmp_path / "environment.toml").write_text('name = "child"\nversion = 1\nfrom = "on:1"\n')
+def child(opened: Opened, image: str, folder: Path, change: str) -> Path:
+    """Write an environment whose parent is the one that was opened; return its folder."""
+    pylock.write(written(folder / "on", image).lock_path, opened.lock)
+    (folder / "child").mkdir()
+    (folder / "child/environment.toml").write_text(
+        f'name = "child"\nversion = 1\nfrom = "on:1"\nresolver = "uv"\n{change}\n'
+    )
+    return folder / "child"
 
-    with pytest.raises(NotBuiltYet, match="stands on an image of others"):
-        customized.effective(parse.environment(tmp_path), (opened.lock,))
+
+def test_an_environment_on_such_a_one_keeps_what_both_have(
+    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path
+) -> None:
+    folder = child(opened, f"oci:{layout}@{digest}", tmp_path, 'add = ["idna==3.6"]')
+
+    lock = locked(folder, store)
+    found = flow.opened(parse.environment(folder), store, engine=engine)
+
+    assert opened.lock.base == lock.base
+    assert opened.lock.pins | {"idna": "3.6"} == lock.pins
+    assert lock.parent is not None
+    assert ("on:1", opened.lock.digest, ()) == (
+        lock.parent.reference, lock.parent.lock, lock.parent.moved,
+    )  # fmt: skip
+    assert "14.0 3.6" in ran(found, "import h11, idna; print(h11.__version__, idna.__version__)")
+    theirs = {layer.diff_id for layer in opened.built.image.layers if layer.foreign}
+    assert theirs == {layer.diff_id for layer in found.built.image.layers if layer.foreign}
+
+
+def test_what_moves_in_it_is_told_of_the_parent_and_of_the_base(
+    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path
+) -> None:
+    """What the parent had to move can be the base's own again."""
+    image = f"oci:{layout}@{digest}"
+    back = locked(child(opened, image, tmp_path / "a", 'replace = ["httpcore==1.0.9"]'), store)
+    on = locked(child(opened, image, tmp_path / "b", 'add = ["click==8.1.7"]'), store)
+
+    assert back.parent is not None and back.base is not None
+    moves = {move.name: move for move in back.parent.moved}
+    assert {"h11", "httpcore"} == moves.keys()
+    assert ("0.14.0", "0.16.0") == (moves["h11"].before, moves["h11"].after)
+    assert "httpcore 1.0.9 requires h11>=0.16" in moves["h11"].why
+    assert () == back.base.moved
+    assert "h11" not in back.pins
+    assert on.parent is not None and on.base is not None and opened.lock.base is not None
+    assert ["click"] == [move.name for move in on.parent.moved]
+    assert ["click", "h11"] == [move.name for move in on.base.moved]
+    assert opened.lock.base.moved[0] == on.base.moved[1]
+    assert ("click==8.1.7 is asked for",) == on.base.moved[0].why
+
+
+def test_debian_packages_and_builds_are_refused_in_it(
+    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path
+) -> None:
+    folder = child(opened, f"oci:{layout}@{digest}", tmp_path, 'os = ["libgomp1"]')
+
+    with pytest.raises(SpecInvalid, match="not added to by Debian packages or builds"):
+        locked(folder, store)
+
+
+@pytest.mark.parametrize("name", ["on", "child"])
+def test_neither_is_patched_yet_and_the_lock_stays(
+    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path, name: str
+) -> None:
+    folder = child(opened, f"oci:{layout}@{digest}", tmp_path, 'add = ["idna==3.6"]')
+    locked(folder, store)
+    environment = parse.environment(tmp_path / name)
+    before = environment.lock_path.read_bytes()
+    shop = patch.Shop(store=store, engine=engine, now=clock.now(), python=sources.python())
+
+    found = patch.patched(
+        Target(text="six<1.16", wanted=Requirement("six<1.16")), [environment], shop
+    )
+
+    assert isinstance(found.failed[f"{name}:1"], NotBuiltYet)
+    assert before == environment.lock_path.read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from harness.core.errors import LockInvalid, ResolutionFailed
 from harness.lock import choose, merge, metadata, on_base, pylock
 from harness.lock.base_image import MOMENT
 from harness.lock.lock import Base, Installed, Lock, Move, OsPackage, Parent, Wheel
-from harness.lock.on_base import Looked
+from harness.lock.on_base import Ground, Looked
 from harness.lock.resolver import Question
 from harness.lock.uv import _system
 from harness.spec.environment import Environment
@@ -96,7 +96,7 @@ def lock(base: Base) -> Lock:
 
 def test_a_stand_in_asks_for_what_the_base_meets_today(tmp_path: Path) -> None:
     found = ground(tmp_path)
-    app = next(wheel for wheel in found.parent.packages if wheel.name == "app")
+    app = next(wheel for wheel in found.stand_ins if wheel.name == "app")
 
     needs = metadata.read(app, Store(tmp_path / "store")).get_all("Requires-Dist")
 
@@ -114,13 +114,19 @@ def test_the_first_of_a_name_on_sys_path_is_the_pin() -> None:
     assert "2.0" == BASE.pins["lib"]
 
 
+def resolved(found: Ground, *new: Wheel) -> tuple[Wheel, ...]:
+    """Return what the base has with *new* in its place."""
+    names = {wheel.name for wheel in new}
+    return (*(wheel for wheel in found.stand_ins if wheel.name not in names), *new)
+
+
 def test_a_package_without_a_record_cannot_move(tmp_path: Path) -> None:
     move = Move(name="old", before="3", after="2", why=("old<3 is asked for",))
     parent = Parent(reference="base", lock=of_bytes(b"x"), moved=(move,))
     new = Wheel(name="old", version="2", filename="old-2-py3-none-any.whl", digest=of_bytes(b"2"))
 
     with pytest.raises(ResolutionFailed, match="old 3 of the base image has to become 2") as raised:
-        on_base.settled(ground(tmp_path), (new,), parent)
+        on_base.settled(found := ground(tmp_path), resolved(found, new), parent)
 
     assert "old<3 is asked for" in raised.value.message
 
@@ -131,8 +137,10 @@ def test_what_the_base_has_is_told_as_such_in_a_chain(tmp_path: Path) -> None:
     parent = Parent(reference="base", lock=of_bytes(b"x"), moved=(move,))
     new = Wheel(name="lib", version="3", filename="lib-3-py3-none-any.whl", digest=of_bytes(b"2"))
 
-    packages, base = on_base.settled(ground(tmp_path), (new,), parent)
+    found = ground(tmp_path)
+    packages, base, inherited = on_base.settled(found, resolved(found, new), parent)
 
+    assert inherited is None
     assert ("the base has app 1.0+corp", "app 2 requires lib>=3") == base.moved[0].why
     assert ("lib",) == tuple(wheel.name for wheel in packages)
     assert {"app", "old"} == base.kept.keys()
@@ -140,7 +148,8 @@ def test_what_the_base_has_is_told_as_such_in_a_chain(tmp_path: Path) -> None:
 
 def test_a_lock_on_a_base_is_read_as_it_was_written() -> None:
     move = Move(name="lib", before="2.0", after="3", why=("lib==3 is asked for",))
-    written = lock(replace(BASE, moved=(move,)))
+    above = Parent(reference="team:2", lock=of_bytes(b"above"), moved=(move,))
+    written = replace(lock(replace(BASE, moved=(move,))), parent=above)
 
     assert (written,) == pylock.loads_all(pylock.dumps(written))
 
