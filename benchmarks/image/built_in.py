@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.content import tree
+from harness.content import union
 from harness.image import build, tar
 from harness.image.pack import packed
 from harness.lock import pylock
@@ -65,7 +65,7 @@ def plant(kind: str) -> None:
         case "clock":
             tar.MOMENT = int(time.time())  # type: ignore[misc]
         case "order":  # as names are found on disk
-            for module in (tar, tree):
+            for module in (tar, union):
                 module.sorted = lambda names, key=None: list(names)  # type: ignore[attr-defined]
         case "seed":  # as a set has them
             tar.sorted = lambda names, key=None: set(names)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import pytest
 from harness.content import scheme, stack, tree
 from harness.content.tree import Writer
 from harness.core.digest import Digest, of_bytes
-from harness.image import build, model, on_base, os_root, pack, trees
+from harness.image import build, model, on_base, os_root, pack, packages, trees
 from harness.image.image import Image, Layer, Settings
 from harness.lock import lock as lock_room
 from harness.lock.base_image import MOMENT, Pulled
@@ -81,7 +81,7 @@ def values(lock: Lock, image: Image, store: Store) -> Iterator[tuple[str, Callab
     yield "mounts", lambda: on_base._mounts_key(PULLED)
     yield "on base", lambda: on_base._identity(replace(lock, debs=(), base=BASE))
     yield "os", lambda: os_root.of_lock(lock)
-    yield "compiler", lambda: build._compiler(lock)
+    yield "compiler", lambda: packages._compiler(lock)
     yield "environment", lambda: build._identity(lock)
     yield "files", lambda: model.tree("code", {"a": file}, store)
     yield "packed", lambda: pack._key(layer, image)
@@ -108,7 +108,7 @@ def test_a_change_of_a_rule_is_another_key(
     store = Store(tmp_path)
     before = {kind: make() for kind, make in values(lock, image, store)}
 
-    for module in (build, model, on_base, os_root, pack, tree, trees, lock_room):
+    for module in (build, model, on_base, os_root, pack, packages, tree, trees, lock_room):
         if hasattr(module, constant):
             monkeypatch.setattr(module, constant, value)
     after = {kind: make() for kind, make in values(lock, image, store)}
@@ -168,8 +168,8 @@ def test_bytecode_depends_on_the_interpreter_and_on_no_other_package(lock: Lock)
         ),
     )
 
-    assert build._compiler(lock) == build._compiler(more)
-    assert build._compiler(lock) != build._compiler(newer)
+    assert packages._compiler(lock) == packages._compiler(more)
+    assert packages._compiler(lock) != packages._compiler(newer)
 
 
 def test_labels_name_every_rule_that_made_the_image(tabular: build.Built) -> None:
