@@ -98,7 +98,7 @@ def refuse(image: bool, what: str) -> None:
     if image:
         raise NotBuiltYet(
             f"{what} of an environment on an image of others is not built yet",
-            hint="harness lock NAME --upgrade-package 'P>=V' moves one pin, and what it forces",
+            hint="write 'P>=V' into what it asks for, and lock it: that moves what it forces",
         )
 
 

@@ -47,9 +47,10 @@ def effective(environment: Environment, parent: Sequence[Lock]) -> Environment:
     for key, names in (("remove", change.remove), ("replace", swapped)):
         for name in names:
             if name not in asked:
+                kept = above.base is not None and name in above.base.kept
                 raise SpecInvalid(
                     f"{environment.folder / 'environment.toml'}: {key}: {above.reference} does not "
-                    f"ask for {name}",
+                    f"ask for {name}" + (", which its base image has" if kept else ""),
                     hint=f"it asks for {', '.join(sorted(asked))}",
                 )
     stay = [text for name, text in asked.items() if name not in {*change.remove, *swapped}]

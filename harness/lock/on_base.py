@@ -24,6 +24,7 @@ from harness.core import canonical
 from harness.core.digest import hexadecimal
 from harness.core.errors import ResolutionFailed
 from harness.lock import metadata
+from harness.lock.conflict import ASKED
 from harness.lock.lock import Base, Lock, Move, Parent, Wheel
 from harness.lock.resolver import Question
 from harness.spec.environment import Environment
@@ -62,12 +63,14 @@ class Ground:
         return {wheel.name: wheel.version for wheel in self.stand_ins}
 
     def question(self, own: Question) -> Question:
-        """Return *own* with all that the base has: it is wanted too, and goes on working."""
+        """Return *own* with all that the base has: it is wanted too, goes on working, and is what
+        is best where anything has to move."""
         asked = set(map(_name, own.requirements))
         more = (name for name in sorted(self.pins) if name not in asked)
         return replace(
             own,
             requirements=(*own.requirements, *more),
+            keep={**self.pins, **own.keep},
             links=self.links,
             platform=self.looked.base.platform,
         )
@@ -119,7 +122,11 @@ def ground(
 
 
 def settled(
-    ground: Ground, wheels: Sequence[Wheel], inherited: Parent | None
+    ground: Ground,
+    wheels: Sequence[Wheel],
+    inherited: Parent | None,
+    *,
+    requirements: Sequence[str],
 ) -> tuple[tuple[Wheel, ...], Base, Parent | None]:
     """Return what is installed over the base, the base with what had to move, and the parent that
     stands on it with what of its pins had to.
@@ -130,8 +137,10 @@ def settled(
     there = {(wheel.name, wheel.version) for wheel in ground.stand_ins}
     new = [wheel for wheel in wheels if (wheel.name, wheel.version) not in there]
     names = {wheel.name for wheel in new}
-    told = tuple(_told(move, ground) for move in (inherited.moved if inherited else ()))
-    moves = _of_base(told, wheels, ground)
+    got = {wheel.name: wheel.version for wheel in wheels}
+    found = inherited.moved if inherited is not None else ()
+    told = tuple(_told(move, ground, got, requirements) for move in found)
+    moves = _of_base(told, ground, got, requirements)
     stuck = [
         move
         for move in moves
@@ -150,30 +159,52 @@ def settled(
     )
     parent = None
     if ground.above is not None:
-        parent = Parent(reference=ground.above.reference, lock=ground.above.digest, moved=told)
+        own = tuple(move for move in told if move.name in ground.above.pins)
+        parent = Parent(reference=ground.above.reference, lock=ground.above.digest, moved=own)
     return packages, replace(base, moved=moves), parent
 
 
-def _told(move: Move, ground: Ground) -> Move:
-    bare = {f"{name} is asked for": name for name in ground.pins}
-    why = tuple(
-        f"the base has {bare[line]} {ground.pins[bare[line]]}" if line in bare else line
-        for line in move.why
-    )
-    return replace(move, why=why)
+def _told(move: Move, ground: Ground, got: Mapping[str, str], requirements: Sequence[str]) -> Move:
+    """Return *move* with what only the base wants told as that."""
+
+    def told(line: str) -> str:
+        name = line.removesuffix(ASKED)
+        if name in requirements or name not in ground.pins or line == name:
+            return line
+        here = "" if got.get(name) == ground.pins[name] else f", here {got.get(name, 'gone')}"
+        return f"the base has {name} {ground.pins[name]}{here}"
+
+    return replace(move, why=tuple(map(told, move.why)))
 
 
-def _of_base(told: Sequence[Move], wheels: Sequence[Wheel], ground: Ground) -> tuple[Move, ...]:
+def _of_base(
+    told: Sequence[Move], ground: Ground, got: Mapping[str, str], requirements: Sequence[str]
+) -> tuple[Move, ...]:
     """Return the moves of what the base itself has: those that were *told* now, and those that the
-    parent above has made already."""
-    earlier = ground.above.base.moved if ground.above and ground.above.base else ()
-    why = {move.name: move.why for move in (*earlier, *told)}
-    got = {wheel.name: wheel.version for wheel in wheels}
+    parent above has made already, for its own reasons as long as they hold."""
+    above = ground.above
+    why = {move.name: move.why for move in told}
+    for move in above.base.moved if above is not None and above.base is not None else ():
+        if all(_holds(line, got, requirements) for line in move.why):
+            why.setdefault(move.name, move.why)
     return tuple(
-        Move(name=name, before=version, after=got[name], why=why.get(name, ()))
+        Move(
+            name=name,
+            before=version,
+            after=got.get(name, ""),
+            why=why.get(name) or (f"{above.reference if above else ''} has {name} {got[name]}",),
+        )
         for name, version in sorted(ground.pins.items())
-        if got[name] != version
+        if got.get(name) != version
     )
+
+
+def _holds(line: str, got: Mapping[str, str], requirements: Sequence[str]) -> bool:
+    """Tell whether a link of a chain is still true."""
+    if line.endswith(ASKED):
+        return line.removesuffix(ASKED) in requirements
+    name, version = [*line.removeprefix("the base has ").split(" "), "", ""][:2]
+    return got.get(name) == version.rstrip(",")
 
 
 def _valid(version: str) -> bool:

@@ -7,14 +7,16 @@ lock that was.
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
-from harness.core.errors import LockInvalid, LockOutOfDate, UnknownEnvironment
+from harness.core.errors import LockInvalid, LockOutOfDate, SpecInvalid, UnknownEnvironment
 from harness.lock import pylock, releases, resolved
 from harness.lock import source as place
 from harness.lock.lock import Lock
 from harness.lock.resolved import Resolved
-from harness.spec import document, parse
+from harness.spec import document, image_name, parse
 from harness.spec.environment import Environment
 from harness.spec.nearest import nearest
 from harness.spec.parse import ENVIRONMENT_FILE
@@ -39,7 +41,25 @@ def locks(environment: Environment, store: Store) -> tuple[Lock, ...]:
     source = folder(environment, store)
     above = found(change.parent, source)
     resolved.verify(environment.folder, identity(environment, source))
-    return above
+    home = source / above[0].name
+    return tuple(_seen_from(environment, lock, home, change.source) for lock in above)
+
+
+def _seen_from(environment: Environment, lock: Lock, home: Path, source: str) -> Lock:
+    """Return a parent's *lock*, which lies at *home*, with the way from *environment* to the base
+    image, where that is a layout on disk."""
+    name = image_name.named(lock.base.image) if lock.base is not None else None
+    if lock.base is None or name is None or not name.layout or Path(name.layout).is_absolute():
+        return lock
+    if place.is_registry(source):
+        raise SpecInvalid(
+            f"{environment.folder / ENVIRONMENT_FILE}: {lock.reference} of {source} stands on "
+            f"{lock.base.image}, a folder of whoever published it",
+            hint="choose a parent on an image of a registry",
+        )
+    way = Path(os.path.relpath(home / name.layout, environment.folder)).as_posix()
+    image = f"{image_name.LAYOUT}{way}@{name.digest}"
+    return replace(lock, base=replace(lock.base, image=image))
 
 
 def folder(environment: Environment, store: Store) -> Path:

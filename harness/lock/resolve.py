@@ -142,7 +142,9 @@ def resolve(
         )
         base = None
         if ground is not None:
-            packages, base, inherited = on_base.settled(ground, packages, inherited)
+            packages, base, inherited = on_base.settled(
+                ground, packages, inherited, requirements=effective.requirements
+            )
         if fix is None and old is not None and old.spec == environment.digest:
             got = {wheel.name: wheel.version for wheel in packages}  # nothing moves on purpose
             upstream.refuse_withdrawn(free.kept(old.pins), got, index, name=old.name)

@@ -332,10 +332,29 @@ def test_what_moves_in_it_is_told_of_the_parent_and_of_the_base(
     assert () == back.base.moved
     assert "h11" not in back.pins
     assert on.parent is not None and on.base is not None and opened.lock.base is not None
-    assert ["click"] == [move.name for move in on.parent.moved]
+    assert () == on.parent.moved, "click is no pin of the parent's own"
     assert ["click", "h11"] == [move.name for move in on.base.moved]
     assert opened.lock.base.moved[0] == on.base.moved[1]
     assert ("click==8.1.7 is asked for",) == on.base.moved[0].why
+
+
+def test_a_layout_on_disk_is_found_from_wherever_the_child_lies(
+    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "layout").symlink_to(layout)
+    near = child(opened, f"oci:../layout@{digest}", tmp_path, 'add = ["idna==3.6"]')
+    far = tmp_path / "team/envs/far"
+    far.mkdir(parents=True)
+    (far / "environment.toml").write_text(
+        'name = "far"\nversion = 1\nfrom = "on:1"\nsource = "../../.."\nresolver = "uv"\n'
+        'add = ["idna==3.6"]\n'
+    )
+
+    locks = [locked(folder, store) for folder in (near, far)]
+
+    said = [lock.base.image for lock in locks if lock.base is not None]
+    assert [f"oci:../layout@{digest}", f"oci:../../../layout@{digest}"] == said
+    assert locks[0].digest == locks[1].digest
 
 
 def test_debian_packages_and_builds_are_refused_in_it(

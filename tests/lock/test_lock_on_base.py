@@ -66,16 +66,15 @@ def environment(folder: Path) -> Environment:
     )
 
 
-def ground(folder: Path, **changes: object):  # type: ignore[no-untyped-def]
-    base = replace(BASE, **changes)  # type: ignore[arg-type]
+def ground(folder: Path, above: Lock | None = None) -> Ground:
     looked = Looked(
-        base=base,
+        base=BASE,
         architecture="amd64",
         created=MOMENT,
         needs=NEEDS,
         extras={"app": ("more",)},
     )
-    return on_base.ground(environment(folder), looked, Store(folder / "store"))
+    return on_base.ground(environment(folder), looked, Store(folder / "store"), above=above)
 
 
 def lock(base: Base) -> Lock:
@@ -110,6 +109,12 @@ def test_what_the_base_has_is_wanted_beside_what_is_asked_for(tmp_path: Path) ->
     assert "manylinux_2_28" == asked.platform
 
 
+def test_what_the_base_has_is_the_first_choice_but_for_what_a_lock_has(tmp_path: Path) -> None:
+    asked = ground(tmp_path).question(replace(question("app"), keep={"lib": "2.5", "more": "1"}))
+
+    assert {"app": "1.0+corp", "lib": "2.5", "old": "3", "more": "1"} == asked.keep
+
+
 def test_the_first_of_a_name_on_sys_path_is_the_pin() -> None:
     assert "2.0" == BASE.pins["lib"]
 
@@ -126,7 +131,7 @@ def test_a_package_without_a_record_cannot_move(tmp_path: Path) -> None:
     new = Wheel(name="old", version="2", filename="old-2-py3-none-any.whl", digest=of_bytes(b"2"))
 
     with pytest.raises(ResolutionFailed, match="old 3 of the base image has to become 2") as raised:
-        on_base.settled(found := ground(tmp_path), resolved(found, new), parent)
+        on_base.settled(found := ground(tmp_path), resolved(found, new), parent, requirements=())
 
     assert "old<3 is asked for" in raised.value.message
 
@@ -138,12 +143,71 @@ def test_what_the_base_has_is_told_as_such_in_a_chain(tmp_path: Path) -> None:
     new = Wheel(name="lib", version="3", filename="lib-3-py3-none-any.whl", digest=of_bytes(b"2"))
 
     found = ground(tmp_path)
-    packages, base, inherited = on_base.settled(found, resolved(found, new), parent)
+    packages, base, inherited = on_base.settled(
+        found, resolved(found, new), parent, requirements=("httpx",)
+    )
 
     assert inherited is None
     assert ("the base has app 1.0+corp", "app 2 requires lib>=3") == base.moved[0].why
     assert ("lib",) == tuple(wheel.name for wheel in packages)
     assert {"app", "old"} == base.kept.keys()
+
+
+def test_a_base_package_that_was_asked_for_or_has_moved_is_not_told_as_a_reason_it_is_not(
+    tmp_path: Path,
+) -> None:
+    found = ground(tmp_path)
+    app, lib = (
+        Wheel(name=n, version=v, filename=f"{n}-{v}-py3-none-any.whl", digest=of_bytes(b"2"))
+        for n, v in (("app", "2"), ("lib", "3"))
+    )
+    why = ("app is asked for", "app 2 requires lib>=3")
+    moved = (
+        Move(name="app", before="1.0+corp", after="2", why=("app>=2 is asked for",)),
+        Move(name="lib", before="2.0", after="3", why=why),
+    )
+    parent = Parent(reference="base", lock=of_bytes(b"x"), moved=moved)
+
+    for requirements, first in (
+        (("app",), "app is asked for"),
+        ((), "the base has app 1.0+corp, here 2"),
+    ):
+        _, base, _ = on_base.settled(
+            found, resolved(found, app, lib), parent, requirements=requirements
+        )
+        assert (first, "app 2 requires lib>=3") == base.moved[1].why
+
+
+@pytest.mark.parametrize(
+    ("requirements", "http", "why"),
+    [
+        (("http==1",), "1", ("http==1 is asked for", "http 1 requires lib<2")),
+        (("http==2",), "2", ("team:2 has lib 1.0",)),
+        ((), "", ("team:2 has lib 1.0",)),
+    ],
+)
+def test_what_a_parent_had_moved_is_told_with_its_reason_as_long_as_that_holds(
+    tmp_path: Path, requirements: tuple[str, ...], http: str, why: tuple[str, ...]
+) -> None:
+    lib, web = (
+        Wheel(name=n, version=v, filename=f"{n}-{v}-py3-none-any.whl", digest=of_bytes(b"2"))
+        for n, v in (("lib", "1.0"), ("http", http))
+    )
+    reason = ("http==1 is asked for", "http 1 requires lib<2")
+    move = Move(name="lib", before="2.0", after="1.0", why=reason)
+    above = replace(lock(replace(BASE, moved=(move,))), name="team", version=2, packages=(lib, web))
+    found = ground(tmp_path, above)
+
+    packages, base, parent = on_base.settled(
+        found,
+        resolved(found, lib, *([web] if http else [])),
+        Parent(reference="base", lock=of_bytes(b"x")),
+        requirements=requirements,
+    )
+
+    assert (replace(move, why=why),) == base.moved
+    assert Parent(reference="team:2", lock=above.digest) == parent
+    assert ["lib"] == [wheel.name for wheel in packages if wheel.name != "http"]
 
 
 def test_a_lock_on_a_base_is_read_as_it_was_written() -> None:
