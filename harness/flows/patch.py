@@ -158,12 +158,13 @@ def _patched(
     found = patch.hits(target, old)
     if not found:
         return _spared(target, old)
+    base_image.refuse(old[0].base is not None, "harness patch")
     above, reference = _parent(target, environment, done, shop.store)
     after = _next(environment, reference)
     index = WheelIndex(shop.python)
     fix = patch.fix(target, found, old, index.offers)
     effective = customized.effective(after, above)
-    base_image.refuse(bool(effective.image) or old[0].base is not None, "harness patch")
+    base_image.refuse(bool(effective.image), "harness patch")  # as its parent is now
     prepare = preparing(effective, shop.store, shop.progress)
     shop.progress(f"resolving {after.reference} with {after.resolver}")
     locks = resolve(

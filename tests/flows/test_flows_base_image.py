@@ -339,18 +339,20 @@ def test_what_moves_in_it_is_told_of_the_parent_and_of_the_base(
 
 
 def test_a_layout_on_disk_is_found_from_wherever_the_child_lies(
-    opened: Opened, layout: Path, digest: Digest, store: Store, tmp_path: Path
+    layout: Path, digest: Digest, store: Store, tmp_path: Path
 ) -> None:
     (tmp_path / "layout").symlink_to(layout)
-    near = child(opened, f"oci:../layout@{digest}", tmp_path, 'add = ["idna==3.6"]')
-    far = tmp_path / "team/envs/far"
-    far.mkdir(parents=True)
-    (far / "environment.toml").write_text(
-        'name = "far"\nversion = 1\nfrom = "on:1"\nsource = "../../.."\nresolver = "uv"\n'
-        'add = ["idna==3.6"]\n'
-    )
+    locked(written(tmp_path / "on", f"oci:../layout@{digest}", "six").folder, store)
+    places = {"near": "..", "team/envs/far": "../../.."}
+    for place, source in places.items():
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "environment.toml").write_text(
+            f'name = "{folder.name}"\nversion = 1\nfrom = "on:1"\nsource = "{source}"\n'
+            'resolver = "uv"\nadd = ["idna==3.6"]\n'
+        )
 
-    locks = [locked(folder, store) for folder in (near, far)]
+    locks = [locked(tmp_path / place, store) for place in places]
 
     said = [lock.base.image for lock in locks if lock.base is not None]
     assert [f"oci:../layout@{digest}", f"oci:../../../layout@{digest}"] == said
