@@ -38,7 +38,7 @@ def new(lock: Lock, store: Store) -> dict[str, int]:
     """Return the trees of packages that are still to be made, and the bytes of each package."""
     return {
         tree: store.path(package.digest).stat().st_size
-        for tree, package in _all(lock).items()
+        for tree, package in {**_debs(lock), **_wheels(lock)}.items()
         if not store.has_tree(tree)
     }
 
@@ -55,7 +55,18 @@ def make(
     names |= {tree: f"{deb.name} of Debian" for tree, deb in debs.items()}
     for tree in sorted(names.keys() - new.keys()):
         lay(names[tree], tree)
-    unpacking = _unpacking(lock, store, pool, new)
+    where, to = str(store.root), scheme.debian(lock.python)
+    largest = sorted(new, key=lambda tree: -new[tree])
+    unpacking = {  # the OS packages first: bytecode waits for them
+        pool.submit(trees.of_deb, where, debs[tree].name, debs[tree].digest): tree
+        for tree in largest
+        if tree in debs
+    }
+    unpacking |= {
+        pool.submit(trees.of_wheel, where, wheels[tree].name, wheels[tree].digest, to): tree
+        for tree in largest
+        if tree in wheels
+    }
     for task, tree in unpacking.items():
         if tree in debs:
             task.result()
@@ -70,7 +81,6 @@ def make(
 
     def compile_soon(tree: str) -> None:
         if tree not in known:
-            where = str(store.root)
             task = pool.submit(trees.of_bytecode, where, tree, shipped, identity, order)
             compiling[task] = f"the bytecode of {names[tree]}"
 
@@ -91,34 +101,11 @@ def make(
     )
 
 
-def _unpacking(
-    lock: Lock, store: Store, pool: Executor, new: Mapping[str, int]
-) -> dict[Future[str], str]:
-    """Begin to unpack what is *new*, the OS packages first: bytecode waits for them."""
-    where, to = str(store.root), scheme.debian(lock.python)
-    debs, wheels = _debs(lock), _wheels(lock)
-    largest = sorted(new, key=lambda tree: -new[tree])
-    tasks = {
-        pool.submit(trees.of_deb, where, debs[tree].name, debs[tree].digest): tree
-        for tree in largest
-        if tree in debs
-    }
-    return tasks | {
-        pool.submit(trees.of_wheel, where, wheels[tree].name, wheels[tree].digest, to): tree
-        for tree in largest
-        if tree in wheels
-    }
-
-
-def _all(lock: Lock) -> dict[str, Deb | Wheel]:
-    return {**_debs(lock), **_wheels(lock)}
-
-
-def _debs(lock: Lock) -> dict[str, Deb]:
+def _debs(lock: Lock) -> dict[str, Deb | Wheel]:
     return {trees.deb_key(deb.name, deb.digest): deb for deb in lock.debs}
 
 
-def _wheels(lock: Lock) -> dict[str, Wheel]:
+def _wheels(lock: Lock) -> dict[str, Deb | Wheel]:
     to = scheme.debian(lock.python)
     return {trees.wheel_key(wheel.digest, to): wheel for wheel in lock.packages}
 
